@@ -88,6 +88,22 @@ describe('the record of an order over several servers', () => {
     expect(await transactionsOf(order_id)).to.have.lengthOf(1);
   });
 
+  it('is written also when all lines of the decision are replays', async () => {
+    const order = await openOrder([3, 12, 13], 2);
+    // A first request sells the lines of the server that coordinates the whole order.
+    expect((await bench.sell(order.order_id, order.lines.slice(1))).is).to.equal('deducted');
+    await sellAndDie(order, 'completion');
+    expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['pending', 'deducted', 'deducted']);
+    await sleep(1_100);
+    await sweep();
+    expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['deducted', 'deducted', 'deducted']);
+    expect(await stockOf(order.sku_ids)).to.deep.equal(order.sku_ids.map(() => ({ leaved: 1, held: 0 })));
+    expect((await transactionsOf(order.order_id)).map(({ shard, state }) => [shard, state])).to.deep.equal([
+      [12, 'committed'],
+      [12, 'committed'],
+    ]);
+  });
+
   it('is never written to another shard: when a slot has moved, the next attempt has a new id (rule 2)', async () => {
     const order = await openOrder([3, 12, 14]);
     const [participant = '', moving = ''] = order.sku_ids;

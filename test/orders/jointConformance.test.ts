@@ -28,10 +28,12 @@ const SHARDS = [1, 4, 6];
 describe('joint operations on the shards of one server', () => {
   const map = new SlotMap(16);
   let subject: Subject;
-  before(() => {
+  before(async () => {
     const batching = ENGINES.find(({ name }) => name === 'batching');
     if (batching === undefined) throw new Error('there is no batching engine');
     subject = batching.create(stack());
+    // An operation over several shards does not wait until a shard is first found to serve. These do.
+    await Promise.all(SHARDS.map((shard) => open(shard, 1)));
   });
   after(() => subject.close());
 

@@ -1,0 +1,106 @@
+import { expect } from 'chai';
+import type { Line } from '../../src/core/types.ts';
+import { cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
+import { TRANSACTION_STEPS, YOUNG } from '../support/carts/orderSteps.ts';
+import { openTransactionBench } from '../support/carts/transactionBench.ts';
+import type { TransactionBench } from '../support/carts/transactionBench.ts';
+import { transactionsOf } from '../support/carts/transactionRows.ts';
+import { skuOn } from '../support/engines/traffic.ts';
+import { fresh } from '../support/gateway/gateway.ts';
+
+/** Enough that many begin in one millisecond. */
+const ORDERS = 40;
+
+describe('several transactions of one gateway or of one order', () => {
+  let bench: TransactionBench;
+  before(async () => {
+    bench = await openTransactionBench();
+  });
+  after(() => bench.close());
+
+  async function openLines(shards: readonly number[], order_id: string): Promise<Line[]> {
+    const sku_ids = shards.map((shard, place) => skuOn(shard, `${order_id}-${place}`));
+    for (const sku_id of sku_ids) await bench.open(sku_id, 1);
+    return linesOf(sku_ids, order_id);
+  }
+  const skusOf = (lines: readonly Line[]): string[] => lines.map(({ sku_id }) => sku_id);
+
+  for (const shards of [
+    [3, 5],
+    [3, 12],
+  ]) {
+    const where = shards.includes(12) ? 'two servers' : 'one server';
+    it(`have records of their own when they begin at the same moment, on ${where}`, async () => {
+      const orders = await Promise.all(
+        Array.from({ length: ORDERS }, async () => {
+          const order_id = fresh('moment');
+          return { order_id, lines: await openLines(shards, order_id) };
+        }),
+      );
+      const outcomes = await Promise.all(orders.map(({ order_id, lines }) => bench.sell(order_id, lines)));
+      expect(outcomes.map(({ is }) => is)).to.deep.equal(orders.map(() => 'deducted'));
+      const records = await Promise.all(orders.map(({ order_id }) => transactionsOf(order_id)));
+      expect(records.map(({ length }) => length)).to.deep.equal(orders.map(() => 1));
+      expect(new Set(records.flat().map(({ transaction_id }) => transaction_id)).size).to.equal(ORDERS);
+      await nothingHeld(
+        orders.flatMap(({ lines }) => skusOf(lines)),
+        5_000,
+      );
+    });
+  }
+
+  it('end only their own holds: a late completion of the first leaves the hold of the second', async () => {
+    const order_id = fresh('attempts');
+    const lines = await openLines([3, 12], order_id);
+    const [held, own] = [lines.slice(0, 1), lines.slice(1)];
+    const first = await TRANSACTION_STEPS.start(bench, order_id, held, own, YOUNG);
+    const second = await TRANSACTION_STEPS.start(bench, order_id, held, own, YOUNG);
+    expect(await first.hold()).to.deep.equal(['held']);
+    expect(await second.hold()).to.deep.equal(['pending']);
+    expect(await first.decide('aborted')).to.equal('aborted');
+    expect(await first.complete('aborted')).to.deep.equal(['applied']);
+    expect(await second.hold()).to.deep.equal(['held']);
+    await first.complete('aborted');
+    await first.complete('committed');
+    const rows = await cartRows(skusOf(lines));
+    expect(endsOf(rows, lines)).to.deep.equal(['pending', 'none']);
+    expect(rows.stock.get(held[0]?.sku_id ?? '')).to.deep.equal({ leaved: 0, held: 1 });
+    expect(await second.decide('committed')).to.equal('committed');
+    await second.complete('committed');
+    expect(endsOf(await cartRows(skusOf(lines)), lines)).to.deep.equal(['deducted', 'deducted']);
+  });
+
+  it('give units back once, although a gateway undoes a hold of its own that another has undone', async () => {
+    const [order_id, other_id] = [fresh('undone'), fresh('beside')];
+    const sku_id = skuOn(3, order_id);
+    await bench.open(sku_id, 2);
+    const [lines, beside] = [linesOf([sku_id], order_id), linesOf([sku_id], other_id)];
+    const started = await TRANSACTION_STEPS.start(bench, order_id, lines);
+    // The units that another order holds on the same SKU must not go back instead.
+    const another = await TRANSACTION_STEPS.start(bench, other_id, beside, [], YOUNG);
+    expect([...(await started.hold()), ...(await another.hold())]).to.deep.equal(['held', 'held']);
+    expect(await started.decide('aborted')).to.equal('aborted');
+    await started.complete('aborted');
+    const ownUndo = { kind: 'settle', ...started.cart, decision: 'aborted', lines, isHeld: true } as const;
+    expect(await bench.apply(ownUndo)).to.deep.equal({ is: 'applied', replayed: true });
+    expect((await cartRows([sku_id])).stock.get(sku_id)).to.deep.equal({ leaved: 1, held: 1 });
+  });
+
+  it('are completed on the shard of their hold when it blocks an order over several shards of one server', async () => {
+    const order_id = fresh('blocked');
+    // The order that is blocked has most lines on another shard than that of the hold.
+    const [held, ...free] = await openLines([3, 4, 4], order_id);
+    const own = await openLines([12], `${order_id}-own`);
+    if (held === undefined) throw new Error('there is a line on each named shard');
+    const started = await TRANSACTION_STEPS.start(bench, order_id, [held], own);
+    expect(await started.hold()).to.deep.equal(['held']);
+    expect(await started.decide('committed')).to.equal('committed');
+    const outcome = await bench.sell(order_id, [held, ...free]);
+    expect(outcome.is === 'deducted' ? outcome.lines.map(({ replayed }) => replayed) : outcome).to.deep.equal([
+      true,
+      false,
+      false,
+    ]);
+    expect(endsOf(await cartRows([held.sku_id]), [held])).to.deep.equal(['deducted']);
+  });
+});
