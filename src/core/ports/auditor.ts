@@ -30,7 +30,7 @@ export interface Auditor {
   ): Promise<CartPage>;
 
   /**
-   * Reads a page of the records of committed transactions, in the order of their ids.
+   * Reads a page of the order records of committed transactions, in the order of their ids.
    *
    * @param query.after the transaction id of the last record of the previous page; null: start with the first record
    * @param query.naming only records with a line of this SKU; null: all records

@@ -36,7 +36,7 @@ export interface RecordPageQuery {
 }
 
 /**
- * A page of the records of committed transactions, in the order of their ids.
+ * A page of the order records of committed transactions, in the order of their ids.
  *
  * @param coordinator the shard of the connection
  * @param shardCount shards from this number on do not exist
