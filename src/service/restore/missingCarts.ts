@@ -28,8 +28,8 @@ interface CartQuery {
 }
 
 /**
- * Finds the records that a restored shard lacks, by the lines that their carts sold on another shard: of carts with
- * attempts whose orders belong to the restored shard, and of transactions that name it as their coordinator.
+ * Finds the records that a restored shard lacks, by the lines that their carts sold on another shard. These are carts
+ * with attempts whose orders belong to the restored shard, and transactions that name it as their coordinator.
  */
 export async function missingCarts(
   { routing, auditor, shards }: CartPorts,
