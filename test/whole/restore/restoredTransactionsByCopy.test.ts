@@ -130,7 +130,7 @@ describe('a restored shard with orders over several servers, and a reference cop
       expect(compared.stdout).to.match(new RegExp(`^cart: order_id "${order_id}", id "${id}"`, 'm'));
     expect(compared.stdout)
       .to.match(/^flow: .*order_detail_id "held-0", quantity 2 /m)
-      // What ended since then is no missing record, and no change since the restore.
+      // A hold that ended since then is no missing record, and no change since the restore.
       .and.not.to.match(/records that the reference copy lacks/)
       .and.not.to.match(/undone|"refused"/);
     expect(await books()).not.to.deep.equal(before);
