@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import { SlotMap } from '../../src/core/slots.ts';
 import type { OrderTransaction } from '../../src/core/types.ts';
 import { runFile } from '../support/run/command.ts';
 import type { Finished } from '../support/run/command.ts';
@@ -157,6 +158,8 @@ describe('reconciliation of transactions', () => {
 
   it('finds holds of transactions that were decided long ago, or have no record, and no younger ones', async () => {
     const ids = ['committed', 'aborted', 'unrecorded', 'lately', 'young', 'nowhere'] as const;
+    // The slot of none of these orders is on the coordinator.
+    for (const order_id of ids) expect(new SlotMap(SHARDS).shardOf(order_id), order_id).not.to.equal(1);
     const skus = new Map<string, string>();
     for (const name of ids) skus.set(name, await sku(0, name));
     const crossed = await sku(0, 'crossed');
