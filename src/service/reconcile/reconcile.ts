@@ -4,7 +4,9 @@ import type { Auditor } from '../../core/ports/auditor.ts';
 import type { StockReader } from '../../core/ports/stockReader.ts';
 import { foundTwice } from '../../core/books/reconciliation.ts';
 import type { ShardAudit, StockDifference } from '../../core/books/reconciliation.ts';
-import { auditCartsAgain, auditCarts, auditHolds } from './auditCarts.ts';
+import { auditCartsAgain, auditCarts } from './auditCarts.ts';
+import { auditHolds } from './auditHolds.ts';
+import { auditSales } from './auditSales.ts';
 import { pause } from '../../core/async/pause.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
 import { repair } from './repair.ts';
@@ -67,8 +69,8 @@ export interface NoSuchSku {
 /**
  * Compares stock rows, flows, returns, holds and carts with each other while traffic runs. Each shard is added up in
  * one snapshot. Carts over several shards are read in an order that traffic cannot make look wrong: the record before
- * the flows. A suspected difference is read again a second later, and only then reported. If a shard cannot be read,
- * only its own rows stay without a result.
+ * the flows of its lines, and a sold flow before its record. A suspected difference is read again a second later, and
+ * only then reported. If a shard cannot be read, only its own rows stay without a result.
  */
 export async function reconcile(
   ports: ReconcilePorts,
@@ -146,8 +148,12 @@ async function readFirst(
   if (audit === null) return { shard, ...NOTHING };
   const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
   const sold = await readFailures.tryRead(shard, () => auditCarts(ports, shard, sku_id, deadlineMs));
+  const unrecorded = await readFailures.tryRead(shard, () => auditSales(ports, shard, sku_id, deadlineMs));
   const { sku_count, flow_count, differences } = audit;
-  return { shard, sku_count, flow_count, differences: [...differences, ...(held ?? []), ...(sold ?? [])] };
+  return {
+    ...{ shard, sku_count, flow_count },
+    differences: [...differences, ...(held ?? []), ...(sold ?? []), ...(unrecorded ?? [])],
+  };
 }
 
 /** Audits the suspected SKUs again after a pause. @returns the differences of both reads */

@@ -5,16 +5,17 @@ import { differencesOf, isAhead } from './differences.ts';
 import type { States } from './differences.ts';
 
 const ROWS_AT_A_TIME = 500;
-/** The row of a cart has all its lines, and the smallest packet limit is 16 MB. */
-const CARTS_AT_A_TIME = 20;
+/** The record of an order has all its lines, and the smallest packet limit is 16 MB. */
+const RECORDS_AT_A_TIME = 20;
 
 export interface WritableStates extends States {
   readonly present: States['present'] & StateWriter;
 }
 
 /**
- * Copies the reference copy over a restored shard, row by row; only rows that differ are written. No gateway may sell
- * from the shard meanwhile. After an interruption, the copy must be repeated from the beginning.
+ * Copies the reference copy over a restored shard, row by row; only rows that differ are written. Undecided rows that
+ * the reference copy lacks are deleted, because their orders ended since the backup. No gateway may sell from the shard
+ * meanwhile. After an interruption, the copy must be repeated from the beginning.
  *
  * @param ahead SKUs that are not changed, from `lostToPast`
  * @param onRow called for every row of the reference copy
@@ -27,26 +28,28 @@ export async function copyReference(
   onRow: () => void = () => undefined,
 ): Promise<void> {
   let rows: StateRow[] = [];
-  let holds: StateKey[] = [];
+  let undecided: StateKey[] = [];
   let table: StateTable | null = null;
   const flush = async (): Promise<void> => {
     if (table !== null && rows.length > 0) await states.present.putRows(shard, table, rows, deadlineMs);
-    if (holds.length > 0) await states.present.deleteHolds(shard, holds, deadlineMs);
-    [rows, holds] = [[], []];
+    if (table !== null && undecided.length > 0) await states.present.deleteRows(shard, table, undecided, deadlineMs);
+    [rows, undecided] = [[], []];
   };
   for await (const difference of differencesOf(states, shard, deadlineMs, onRow)) {
-    if (
-      difference.table !== table ||
-      rows.length + holds.length >= (table === 'cart' ? CARTS_AT_A_TIME : ROWS_AT_A_TIME)
-    )
-      await flush();
+    const isFull = rows.length + undecided.length >= (hasLines(table) ? RECORDS_AT_A_TIME : ROWS_AT_A_TIME);
+    if (difference.table !== table || isFull) await flush();
     table = difference.table;
     if (isAhead(difference)) continue;
     const { reference, present } = difference;
     const sku_id = (reference ?? present)?.cells['sku_id'];
     if (Buffer.isBuffer(sku_id) && ahead.has(sku_id.toString('utf8'))) continue;
     if (reference !== null) rows.push(reference);
-    else if (present !== null && table === 'cart_hold') holds.push(present.key);
+    // All other rows that the reference copy lacks are ahead of it.
+    else if (present !== null) undecided.push(present.key);
   }
   await flush();
+}
+
+function hasLines(table: StateTable | null): boolean {
+  return table === 'cart' || table === 'order_record';
 }

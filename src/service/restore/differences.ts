@@ -1,4 +1,4 @@
-import { STATE_TABLES } from '../../core/restore/stateRows.ts';
+import { isAbortedRecord, isUndecided, STATE_TABLES } from '../../core/restore/stateRows.ts';
 import type { StateReader } from '../../core/ports/stateReader.ts';
 import type { StateKey, StateRow, StateTable } from '../../core/restore/stateRows.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
@@ -18,7 +18,12 @@ export interface RowDifference {
   readonly present: StateRow | null;
 }
 
-/** Compares two states of a shard, row by row. @param onRow called for every row of the reference copy */
+/**
+ * Compares two states of a shard, row by row. Aborted records of the reference copy are left out, because they mean the
+ * same as no record.
+ *
+ * @param onRow called for every row of the reference copy
+ */
 export async function* differencesOf(
   { reference, present }: States,
   shard: ShardIndex,
@@ -27,7 +32,7 @@ export async function* differencesOf(
 ): AsyncGenerator<RowDifference, undefined> {
   for (const table of STATE_TABLES) {
     const [pastRows, presentRows] = [
-      rowsOf(reference, shard, table, deadlineMs),
+      withoutAborted(table, rowsOf(reference, shard, table, deadlineMs), onRow),
       rowsOf(present, shard, table, deadlineMs),
     ];
     let [pastRow, presentRow] = [await pastRows.next(), await presentRows.next()];
@@ -43,6 +48,17 @@ export async function* differencesOf(
       }
       if (ofPresent !== null) presentRow = await presentRows.next();
     }
+  }
+}
+
+async function* withoutAborted(
+  table: StateTable,
+  rows: AsyncIterable<StateRow>,
+  onAborted: () => void,
+): AsyncGenerator<StateRow, undefined> {
+  for await (const row of rows) {
+    if (isAbortedRecord({ table, row })) onAborted();
+    else yield row;
   }
 }
 
@@ -78,10 +94,13 @@ const STATUS_ORDER = new Map<unknown, number>([
   ['cancelled', 2],
 ]);
 
-/** Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. */
+/**
+ * Whether the restored shard has a change that the reference copy lacks. Such a row must not be overwritten. An
+ * undecided row is no change: the reference copy shows how it ended.
+ */
 export function isAhead({ table, reference, present }: RowDifference): boolean {
   if (present === null) return false;
-  if (reference === null) return table !== 'cart_hold';
+  if (reference === null) return !isUndecided({ table, row: present });
   const [before, now] = [reference.cells, present.cells];
   if (table === 'hot_sku') return Number(now['last_epoch']) > Number(before['last_epoch']);
   if (table === 'flow')

@@ -6,7 +6,9 @@ import type { Auditor } from '../../core/ports/auditor.ts';
 import { byShard } from '../routing/lineRouter.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
 import type { Routing } from '../routing/routing.ts';
-import { missingCart, mergeMissing } from './missingBySiblings.ts';
+import { byRecordShard, recordShardOf } from '../carts/recordShard.ts';
+import { mergeMissing } from './mergeMissing.ts';
+import { missingCart } from './missingCarts.ts';
 import { uncommittedCarts } from './uncommittedCarts.ts';
 
 const KEYS_AT_A_TIME = 400;
@@ -39,17 +41,12 @@ export async function missingByOrders(
     return some.filter((line) => {
       const flow = found.get(flowKeyText(line));
       // A line of a sold cart, whose record may be missing: without the record the hold would be undone.
-      if (
-        flow?.status === 'pending' &&
-        flow.order_id === line.order_id &&
-        restored.has(routing.map.shardOf(line.order_id))
-      ) {
-        const { sku_id, order_detail_id, quantity, order_id } = line;
+      if (flow?.status === 'pending' && flow.order_id === line.order_id && restored.has(recordShardOf(routing, flow))) {
+        const { sku_id, order_detail_id, quantity } = line;
+        const { order_id, attempt, transaction } = flow;
+        const lines = [{ sku_id, order_detail_id, quantity, shard }];
         carts.push(
-          missingCart(
-            { order_id, attempt: flow.attempt, lines: [{ sku_id, order_detail_id, quantity, shard }] },
-            line.toldBy,
-          ),
+          missingCart({ order_id, attempt, ...(transaction === undefined ? {} : { transaction }), lines }, line.toldBy),
         );
       }
       if (flow?.order_id !== line.order_id) return true;
@@ -97,14 +94,11 @@ async function unsold(
   carts: readonly MissingRecord[],
   deadlineMs: DeadlineMs,
 ): Promise<MissingRecord[]> {
-  const routed = carts.map((cart) => ({
-    cart,
-    order_id: cart.order_id ?? '',
-    attempt: Number(cart.id),
-    shard: routing.map.shardOf(cart.order_id ?? ''),
-  }));
+  const keyed = carts.flatMap((missing) =>
+    missing.redo?.kind === 'record' ? [{ ...missing.redo.cart, missing }] : [],
+  );
   const lost: MissingRecord[] = [];
-  for (const [shard, ofShard] of byShard(routed))
-    lost.push(...(await uncommittedCarts(auditor, shard, ofShard, deadlineMs)).map(({ cart }) => cart));
+  for (const [shard, ofShard] of byRecordShard(routing, keyed))
+    lost.push(...(await uncommittedCarts(auditor, shard, ofShard, deadlineMs)).map(({ missing }) => missing));
   return lost;
 }

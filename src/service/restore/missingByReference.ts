@@ -1,4 +1,5 @@
 import type { MissingRecord } from '../../core/restore/missingRecord.ts';
+import { isAbortedRecord } from '../../core/restore/stateRows.ts';
 import type { StateCell, StateRow, StateTable } from '../../core/restore/stateRows.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { differencesOf, isAhead } from './differences.ts';
@@ -34,6 +35,8 @@ export async function missingByReference(
       if (sku_id !== null) ahead.add(sku_id);
       continue;
     }
+    // Copying deletes it, but the shard is as complete with it as without it.
+    if (reference === null && present !== null && isAbortedRecord({ table, row: present })) continue;
     differing += 1;
     if (reference !== null) lost.push(...lostOf(table, reference.cells, present?.cells ?? null));
   }
@@ -90,6 +93,11 @@ function lostOf(table: StateTable, row: Cells, now: Cells | null): MissingRecord
       return row['state'] === 'committed' && !isEqual('state')
         ? [{ ...about, kind: 'cart', order_id: textIn(row['order_id']), id: textIn(row['attempt']) }]
         : [];
+    case 'order_record':
+      // Only committed transactions are compared: an aborted one has no record a minute later.
+      return isEqual('state')
+        ? []
+        : [{ ...about, kind: 'cart', order_id: textIn(row['order_id']), id: hexIn(row['transaction_id']) }];
     case 'flow':
       return flowLost(row, now, { ...about, order_id: textIn(row['order_id']), quantity: Number(row['quantity']) });
     case 'flow_return':

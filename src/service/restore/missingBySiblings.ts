@@ -1,28 +1,21 @@
 import { chunksOf } from '../../core/async/chunksOf.ts';
 import { MARK_COPYING, watermarkText, NO_WATERMARK } from '../../core/restore/watermarks.ts';
-import type {
-  CartSale,
-  CartSalesPage,
-  RestoredShards,
-  SalePosition,
-  TransferTrace,
-} from '../../core/ports/restoredShards.ts';
-import type { MissingRecord, SoldCart } from '../../core/restore/missingRecord.ts';
+import type { RestoredShards, TransferTrace } from '../../core/ports/restoredShards.ts';
+import type { MissingRecord } from '../../core/restore/missingRecord.ts';
 import type { SplitSkus } from '../../core/restore/splitSkus.ts';
-import type { CartLine, DeadlineMs, ShardIndex } from '../../core/types.ts';
+import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import type { Auditor } from '../../core/ports/auditor.ts';
 import type { StockDifference } from '../../core/books/reconciliation.ts';
-import { cartText } from '../carts/cartBatches.ts';
 import { auditCarts } from '../reconcile/auditCarts.ts';
 import type { Routing } from '../routing/routing.ts';
 import { ReadFailures } from '../reconcile/readFailures.ts';
+import { mergeMissing } from './mergeMissing.ts';
+import { missingCarts } from './missingCarts.ts';
 import { missingLayouts } from './missingLayouts.ts';
-import { uncommittedCarts } from './uncommittedCarts.ts';
 import { isBelowWatermark } from './restoreStatus.ts';
 import type { RestoreStatus } from './restoreStatus.ts';
 
 const AT_A_TIME = 400;
-const SALES_AT_A_TIME = 5_000;
 /** Clocks of servers differ, and a backup may lack transactions that were under way when it was made. */
 const MARGIN_MS = 60 * 60 * 1_000;
 /** The largest difference between the clocks of two servers. */
@@ -66,7 +59,7 @@ export async function missingBySiblings(
       const query: Query = { ports, of, toldBy: ports.nameOf(shard), deadlineMs };
       const found = [
         lines.flatMap((difference) => lostLine(difference, of, `a cart on ${query.toldBy}`)),
-        await lostCarts(query, shard, sinceMs),
+        await missingCarts(ports, { ...query, shard, sinceMs }, deadlineMs),
         await lostTransfers(query, await ports.shards.readTransfers(shard, of, sinceMs, deadlineMs)),
         missingLayouts(ports, of, shard, fromMs - CLOCK_SKEW_MS_MAX, query.toldBy),
       ];
@@ -118,60 +111,13 @@ function lostLine(
       order_detail_id,
       id: null,
       quantity,
-      redo: { kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
+      // The flow names the transaction again, so that it shows the record if that is lost some day.
+      redo: {
+        ...{ kind: 'deduct', order_id, lines: [{ sku_id, order_detail_id, quantity }] },
+        ...(cart.transaction === undefined ? {} : { transaction: cart.transaction }),
+      },
     },
   ];
-}
-
-async function lostCarts(
-  { ports, of, toldBy, deadlineMs }: Query,
-  shard: ShardIndex,
-  sinceMs: number,
-): Promise<MissingRecord[]> {
-  const lost: MissingRecord[] = [];
-  for (let after: SalePosition | null = null; ;) {
-    const { sales, next }: CartSalesPage = await ports.shards.readCartSales(
-      shard,
-      sinceMs,
-      after,
-      SALES_AT_A_TIME,
-      deadlineMs,
-    );
-    const carts = cartsOf(
-      sales.filter(({ order_id }) => ports.routing.map.shardOf(order_id) === of),
-      shard,
-    );
-    lost.push(
-      ...(await uncommittedCarts(ports.auditor, of, carts, deadlineMs)).map((cart) => missingCart(cart, toldBy)),
-    );
-    if (next === null) return lost;
-    after = next;
-  }
-}
-
-/** Groups sold lines by cart. @param shard the shard that sold the lines */
-function cartsOf(sales: readonly CartSale[], shard: ShardIndex): SoldCart[] {
-  const carts = new Map<string, SoldCart & { readonly lines: CartLine[] }>();
-  for (const { order_id, attempt, sku_id, order_detail_id, quantity } of sales) {
-    const cart = carts.get(cartText({ order_id, attempt })) ?? { order_id, attempt, lines: [] };
-    cart.lines.push({ sku_id, order_detail_id, quantity, shard });
-    carts.set(cartText(cart), cart);
-  }
-  return [...carts.values()];
-}
-
-/** @param cart with its known lines; the next attempt of the order names all lines, and finds them deducted */
-export function missingCart(cart: SoldCart, toldBy: string): MissingRecord {
-  return {
-    kind: 'cart',
-    toldBy,
-    sku_id: null,
-    order_id: cart.order_id,
-    order_detail_id: null,
-    id: String(cart.attempt),
-    quantity: null,
-    redo: { kind: 'record', cart },
-  };
 }
 
 /** Finds debits and credits of transfers that the restored shard lacks, by the other side of each transfer. */
@@ -209,38 +155,6 @@ function lostTransfer({ direction, isOpen: _, ...transfer }: TransferTrace, told
   return direction === 'out'
     ? { ...about, quantity: amount, redo: { kind: 'receive', ...transfer } }
     : { ...about, quantity: -amount, redo: { kind: 'send', ...transfer, epoch: null } };
-}
-
-/**
- * Keeps one entry for each missing record. Several sources may report the same record: shards, the shop's books, the
- * reference copy. An entry with a `redo` has priority. The entry of a cart has all lines that the sources know.
- */
-export function mergeMissing(lost: readonly MissingRecord[]): MissingRecord[] {
-  const all = new Map<string, MissingRecord>();
-  for (const record of lost) {
-    const known = all.get(lostKey(record));
-    all.set(lostKey(record), known === undefined ? record : merged(known, record));
-  }
-  return [...all.values()];
-}
-
-function merged(known: MissingRecord, other: MissingRecord): MissingRecord {
-  if (known.redo === null) return other;
-  if (known.redo.kind !== 'record' || other.redo?.kind !== 'record') return known;
-  const lines = new Map(
-    [...other.redo.cart.lines, ...known.redo.cart.lines].map((line) => [
-      `${line.sku_id}\0${line.order_detail_id}`,
-      line,
-    ]),
-  );
-  return { ...known, redo: { kind: 'record', cart: { ...known.redo.cart, lines: [...lines.values()] } } };
-}
-
-function lostKey({ kind, sku_id, order_id, order_detail_id, id }: MissingRecord): string {
-  // The key of a flow is its SKU and its order detail, in the report of any source.
-  return kind === 'flow'
-    ? [kind, sku_id, order_detail_id].join('\0')
-    : [kind, sku_id, order_id, order_detail_id, id].join('\0');
 }
 
 /**

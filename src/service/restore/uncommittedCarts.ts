@@ -5,7 +5,7 @@ import { cartText } from '../carts/cartBatches.ts';
 
 const AT_A_TIME = 400;
 
-/** Selects the carts whose record is not `committed`. @param shard the shard of their orders */
+/** Selects the carts whose record is not `committed`. @param shard the shard of their records */
 export async function uncommittedCarts<C extends CartKey>(
   auditor: Auditor,
   shard: ShardIndex,

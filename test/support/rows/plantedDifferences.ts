@@ -1,3 +1,5 @@
+import type { CartKey, CommitDecision, OrderTransaction } from '../../../src/core/types.ts';
+
 /** A difference in the report of a reconciliation. */
 export interface ReportedDifference {
   readonly kind: string;
@@ -7,7 +9,7 @@ export interface ReportedDifference {
   readonly actual: number;
   readonly flows?: readonly string[];
   readonly order_detail_ids?: readonly string[];
-  readonly cart: { readonly order_id: string; readonly attempt: number } | null;
+  readonly cart: CartKey | null;
   readonly adjustment_id?: string | null;
 }
 
@@ -21,7 +23,7 @@ export function differenceTexts(differences: readonly ReportedDifference[]): str
         sku_id,
         `${actual} instead of ${expected}`,
         (flows ?? order_detail_ids ?? []).join('+'),
-        cart === null ? '' : `${cart.order_id} ${cart.attempt}`,
+        cart === null ? '' : `${cart.order_id} ${cart.transaction?.transaction_id ?? cart.attempt}`,
       ].join(' | '),
     )
     .sort();
@@ -54,4 +56,38 @@ export function abortedRecord(order_id: string): string {
 export function returnOfNothing(sku_id: string, quantity: number): string {
   return `INSERT INTO flow_return (sku_id, order_detail_id, return_id, quantity)
           VALUES ('${sku_id}', 'never sold', 'r', ${quantity})`;
+}
+
+/** A held flow of one unit, of a transaction. */
+export function heldInTransaction(sku_id: string, order_id: string, transaction: OrderTransaction): string {
+  return `INSERT INTO flow (sku_id, order_detail_id, order_id, quantity, status, transaction_id, coordinator)
+          VALUES ('${sku_id}', 'd-${order_id}', '${order_id}', 1, 'pending', ${valuesOf(transaction)})`;
+}
+
+/** The row of such a hold. @param age in seconds */
+export function transactionHoldRow(
+  sku_id: string,
+  order_id: string,
+  transaction: OrderTransaction,
+  age: number,
+): string {
+  return `INSERT INTO cart_hold
+            (sku_id, order_detail_id, order_id, attempt, created_at, transaction_id, coordinator)
+          VALUES ('${sku_id}', 'd-${order_id}', '${order_id}', 0, NOW(6) - INTERVAL ${age} SECOND,
+                  ${valuesOf(transaction)})`;
+}
+
+/** The record of a transaction, without lines. @param age in seconds */
+export function recordOf(
+  order_id: string,
+  { transaction_id }: OrderTransaction,
+  state: CommitDecision,
+  age: number,
+): string {
+  return `INSERT INTO order_record (transaction_id, state, order_id, order_lines, created_at)
+          VALUES (X'${transaction_id}', '${state}', '${order_id}', '[]', NOW(6) - INTERVAL ${age} SECOND)`;
+}
+
+function valuesOf({ transaction_id, coordinator }: OrderTransaction): string {
+  return `X'${transaction_id}', ${coordinator}`;
 }

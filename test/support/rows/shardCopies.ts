@@ -74,14 +74,14 @@ export class ShardCopies {
     }
   }
 
-  /** Turns a sale in a copy into a hold of a cart. */
-  async holdIn(shard: number, name: string, sku_id: string, order_id: string): Promise<void> {
-    const schema = this.schemaOf(shard, name);
+  /** Turns a sale in a copy into a hold of its cart. @param name absent: on the shard itself */
+  async holdIn(shard: number, name: string | undefined, sku_id: string, order_id: string): Promise<void> {
+    const schema = name === undefined ? this.#schemas[shard] : this.schemaOf(shard, name);
     const own = `WHERE sku_id = '${sku_id}' AND order_id = '${order_id}'`;
     await this.#own.query(
       shard,
-      `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt)
-       SELECT sku_id, order_detail_id, order_id, attempt FROM ${schema}.flow ${own}`,
+      `INSERT INTO ${schema}.cart_hold (sku_id, order_detail_id, order_id, attempt, transaction_id, coordinator)
+       SELECT sku_id, order_detail_id, order_id, attempt, transaction_id, coordinator FROM ${schema}.flow ${own}`,
     );
     await this.#own.query(
       shard,

@@ -44,9 +44,10 @@ export class RestoredBench {
     this.gateway = gateway;
   }
 
-  static async start(count: number, log?: Logger): Promise<RestoredBench> {
+  /** @param environment settings of the gateway */
+  static async start(count: number, log?: Logger, environment: NodeJS.ProcessEnv = {}): Promise<RestoredBench> {
     const own = await ownShards({ count, migrated: true });
-    return new RestoredBench(own, await ShardCopies.of(own), await startTestGateway({}, own, log));
+    return new RestoredBench(own, await ShardCopies.of(own), await startTestGateway(environment, own, log));
   }
 
   async stop(): Promise<void> {

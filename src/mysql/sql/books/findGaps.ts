@@ -33,17 +33,19 @@ SELECT given.sku_id, given.order_detail_id, given.units, 0
 
 const SAME_HOLD =
   'cart_hold.sku_id = flow.sku_id AND cart_hold.order_detail_id = flow.order_detail_id ' +
-  'AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt';
+  'AND cart_hold.order_id = flow.order_id AND cart_hold.attempt = flow.attempt ' +
+  'AND cart_hold.transaction_id <=> flow.transaction_id AND cart_hold.coordinator <=> flow.coordinator';
+const CART = 'order_id, attempt, transaction_id, coordinator';
 
 /** Pending flows, against the rows of their holds. */
 const HOLD_ROWS: GapRows = (scope) => `
 SELECT flow.sku_id, flow.order_detail_id, 1 AS expected, 0 AS actual
-  FROM (SELECT sku_id, order_detail_id, order_id, attempt, status FROM flow${scope}) AS flow
+  FROM (SELECT sku_id, order_detail_id, ${CART}, status FROM flow${scope}) AS flow
   LEFT JOIN cart_hold ON ${SAME_HOLD}
  WHERE flow.status = 'pending' AND cart_hold.sku_id IS NULL
  UNION ALL
 SELECT cart_hold.sku_id, cart_hold.order_detail_id, 0, 1
-  FROM (SELECT sku_id, order_detail_id, order_id, attempt FROM cart_hold${scope}) AS cart_hold
+  FROM (SELECT sku_id, order_detail_id, ${CART} FROM cart_hold${scope}) AS cart_hold
   LEFT JOIN flow ON ${SAME_HOLD} AND flow.status = 'pending'
  WHERE flow.sku_id IS NULL`;
 

@@ -10,8 +10,9 @@ export const OVERDUE_SECONDS = 10;
 
 const SQL = (scope: string): string => `
 SELECT cart_hold.sku_id, cart_hold.order_detail_id, cart_hold.order_id, cart_hold.attempt,
+       cart_hold.transaction_id, cart_hold.coordinator,
        CAST(COALESCE(flow.quantity, 0) AS SIGNED) AS quantity
-  FROM (SELECT sku_id, order_detail_id, order_id, attempt, created_at FROM cart_hold${scope}) AS cart_hold
+  FROM (SELECT * FROM cart_hold${scope}) AS cart_hold
   LEFT JOIN flow
     ON flow.sku_id = cart_hold.sku_id AND flow.order_detail_id = cart_hold.order_detail_id AND flow.status = 'pending'
  WHERE ${isOlder('cart_hold.created_at', OVERDUE_SECONDS)}`;

@@ -17,6 +17,12 @@ export function cartLinesOf(order_lines: Buffer): CartLine[] | null {
   }));
 }
 
+/** The fault of lines on a shard that does not exist, or null. @param shardCount shards from it on do not exist */
+export function shardFaultOf(lines: readonly CartLine[], shardCount: number): string | null {
+  const unknown = lines.find(({ shard }) => shard !== undefined && (shard < 0 || shard >= shardCount))?.shard;
+  return unknown === undefined ? null : `a line lies on shard ${unknown}, expected 0 to ${shardCount - 1}`;
+}
+
 function isLine(line: unknown): line is [string, string, number, ShardIndex?] {
   if (!Array.isArray(line)) return false;
   const [sku_id, order_detail_id, quantity, shard] = line as unknown[];

@@ -1,8 +1,9 @@
-import type { CommitDecision, OrderTransaction } from '../../../core/types.ts';
+import type { CartLine, CommitDecision, OrderTransaction } from '../../../core/types.ts';
 import { SERVER_ERROR, ServerError, Unreadable } from '../../connection/failures.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 import { isOlder } from '../session/age.ts';
 import { bytesOf } from '../text/bytes.ts';
+import { linesText } from './cartLines.ts';
 
 /** A decision comes at most 4.5 s after its transaction began. A transaction this old without a record is aborted. */
 export const ABANDONED_MS = 5_000;
@@ -12,6 +13,10 @@ const KEPT_SECONDS = 60;
 const LOCK = 'SELECT state FROM order_record FORCE INDEX (PRIMARY) WHERE transaction_id = ? FOR UPDATE';
 const IS_ABANDONED = 'SELECT ABS(UNIX_TIMESTAMP(SYSDATE(6)) * 1000 - ?) > ? AS abandoned';
 const ABORT = "INSERT INTO order_record (transaction_id, state, order_id, order_lines) VALUES (?, 'aborted', ?, '[]')";
+/** A record that is committed already keeps its lines, which are complete. */
+const COMMIT = `
+INSERT INTO order_record (transaction_id, state, order_id, order_lines) VALUES (?, 'committed', ?, ?)
+ON DUPLICATE KEY UPDATE order_lines = IF(state = 'committed', order_lines, VALUES(order_lines)), state = 'committed'`;
 const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
 const FIND_OLD = `
 SELECT transaction_id FROM aborted_record
@@ -62,6 +67,20 @@ export async function insertAborted(
   }
   await transaction.run(TO_DELETE, [id]);
   return true;
+}
+
+/**
+ * Writes a transaction as committed, for a caller that has found that it was sold. An aborted record is overruled: it
+ * was written because the record was missing.
+ */
+export async function commitRecord(
+  transaction: Transaction,
+  { transaction_id }: OrderTransaction,
+  { order_id, lines }: { readonly order_id: string; readonly lines: readonly CartLine[] },
+): Promise<void> {
+  const id = Buffer.from(transaction_id, 'hex');
+  await transaction.run(COMMIT, [id, bytesOf(order_id), linesText(lines)]);
+  await transaction.run(DELETE_ABORTED, [[id]]);
 }
 
 /** Deletes old aborted records. @param max how many, at most @returns how many there were */

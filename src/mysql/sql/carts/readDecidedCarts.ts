@@ -3,7 +3,7 @@ import type { CartPage, CartPosition, DecidedCart } from '../../../core/books/re
 import type { Connection, SqlValue } from '../../connection/connection.ts';
 import { isOlder } from '../session/age.ts';
 import { bytesOf, isText, quotedBytes, textOf } from '../text/bytes.ts';
-import { cartLinesOf, LINES_FAULT } from './cartLines.ts';
+import { cartLinesOf, LINES_FAULT, shardFaultOf } from './cartLines.ts';
 import { OVERDUE_SECONDS } from '../books/findOverdueHolds.ts';
 
 const COLUMNS = 'order_id, attempt, state, order_lines';
@@ -46,9 +46,7 @@ export async function readDecidedCarts(
   deadlineMs: DeadlineMs,
 ): Promise<CartPage> {
   const from = Buffer.from(after?.orderIdHex ?? '', 'hex');
-  // As in a record: the first of a line's three values.
-  const name = naming === null ? [] : [bytesOf(`[${JSON.stringify(naming)},`)];
-  const values = [from, from, after?.attempt ?? 0, ...name, max];
+  const values = [from, from, after?.attempt ?? 0, ...(naming === null ? [] : [nameInLines(naming)]), max];
   const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs);
   const last = rows.at(-1);
   const [carts, unreadable]: [DecidedCart[], string[]] = [[], []];
@@ -65,6 +63,11 @@ export async function readDecidedCarts(
         ? null
         : { orderIdHex: last.order_id.toString('hex'), attempt: last.attempt },
   };
+}
+
+/** A SKU as the lines of a record name it: the first value of a line. */
+export function nameInLines(sku_id: string): Buffer {
+  return bytesOf(`[${JSON.stringify(sku_id)},`);
 }
 
 /** The decisions of some carts; their lines need not be readable. @param keys at least one */
@@ -101,7 +104,7 @@ function cartOf({ order_id, attempt, state, order_lines }: Row, shardCount: numb
   if (!isText(order_id)) return 'its id is not UTF-8';
   const lines = cartLinesOf(order_lines);
   if (lines === null) return LINES_FAULT;
-  const unknown = lines.find(({ shard }) => shard !== undefined && (shard < 0 || shard >= shardCount))?.shard;
-  if (unknown !== undefined) return `a line lies on shard ${unknown}, expected 0 to ${shardCount - 1}`;
+  const fault = shardFaultOf(lines, shardCount);
+  if (fault !== null) return fault;
   return { order_id: textOf(order_id), attempt, state, lines };
 }

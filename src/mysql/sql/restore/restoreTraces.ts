@@ -1,4 +1,4 @@
-import type { CartSalesPage, SalePosition, TransferTrace } from '../../../core/ports/restoredShards.ts';
+import type { TransferTrace } from '../../../core/ports/restoredShards.ts';
 import type { SplitLayout, SplitSkus } from '../../../core/restore/splitSkus.ts';
 import type { DeadlineMs, ShardIndex } from '../../../core/types.ts';
 import type { Connection } from '../../connection/connection.ts';
@@ -6,16 +6,11 @@ import type { Layout } from '../../../core/hot/layout.ts';
 import { withLists } from '../hot/layoutLists.ts';
 import type { LayoutLists } from '../hot/layoutLists.ts';
 import { DIRECTION } from '../batch/applyBatch.ts';
-import { bytesOf, isText, textOf } from '../text/bytes.ts';
+import { bytesOf, textOf } from '../text/bytes.ts';
 
 /**
  * These statements read whole tables: nothing is sold from a restored shard, and a query of once a year has no index.
  */
-const CARTS = `
-SELECT sku_id, order_detail_id, order_id, attempt, quantity FROM flow FORCE INDEX (PRIMARY)
- WHERE ((sku_id = ? AND order_detail_id > ?) OR sku_id > ?)
-   AND attempt > 0 AND status IN ('deducted', 'cancelled') AND created_at >= FROM_UNIXTIME(? / 1000)
- ORDER BY sku_id, order_detail_id LIMIT ?`;
 const TRANSFERS = `
 SELECT sku_id, transfer_id, direction, amount, sub_row, other_sub_row, is_open FROM transfer
  WHERE other_shard = ? AND created_at >= FROM_UNIXTIME(? / 1000)`;
@@ -28,10 +23,6 @@ const FIND_TRANSFERS = 'SELECT transfer_id FROM transfer WHERE direction = ? AND
 const YOUNGER = 1_000_000_000;
 const YOUNGER_LAYOUT = 1_000_000;
 
-type CartRow = Record<'sku_id' | 'order_detail_id' | 'order_id', Buffer> & {
-  readonly attempt: number;
-  readonly quantity: number;
-};
 type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> &
   Record<'amount' | 'sub_row' | 'other_sub_row' | 'is_open', number> & {
     readonly direction: TransferTrace['direction'];
@@ -39,35 +30,6 @@ type TransferRow = Record<'sku_id' | 'transfer_id', Buffer> &
 type SplitRowRow = Record<'sub_row' | 'epoch' | 'is_open', number> & { readonly sku_id: Buffer };
 type LayoutRow = Record<'epoch' | 'last_epoch' | 'changed_at_ms', number> &
   LayoutLists & { readonly sku_id: Buffer; readonly state: Layout['state'] };
-
-/**
- * A page of the sales of carts on a shard, in the order of the flows' keys.
- *
- * @param sinceMs in milliseconds since 1970, by this shard's clock
- */
-export async function readCartSales(
-  connection: Connection,
-  sinceMs: number,
-  after: SalePosition | null,
-  max: number,
-  deadlineMs: DeadlineMs,
-): Promise<CartSalesPage> {
-  const sku_id = Buffer.from(after?.skuIdHex ?? '', 'hex');
-  const order_detail_id = Buffer.from(after?.orderDetailIdHex ?? '', 'hex');
-  const rows = await connection.rows<CartRow>(CARTS, [sku_id, order_detail_id, sku_id, sinceMs, max], deadlineMs);
-  const last = rows.at(-1);
-  const readable = rows.filter((row) => [row.sku_id, row.order_detail_id, row.order_id].every(isText));
-  return {
-    sales: readable.map(({ attempt, quantity, ...row }) => ({
-      ...{ sku_id: textOf(row.sku_id), order_detail_id: textOf(row.order_detail_id), order_id: textOf(row.order_id) },
-      ...{ attempt, quantity },
-    })),
-    next:
-      last === undefined || rows.length < max
-        ? null
-        : { skuIdHex: last.sku_id.toString('hex'), orderDetailIdHex: last.order_detail_id.toString('hex') },
-  };
-}
 
 /**
  * Transfers from this shard to another one, and from there to here.

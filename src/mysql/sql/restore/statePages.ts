@@ -9,6 +9,7 @@ const KEYS: Readonly<Record<StateTable, readonly string[]>> = {
   adjustment: ['sku_id', 'adjustment_id'],
   transfer: ['sku_id', 'transfer_id', 'direction'],
   cart: ['order_id', 'attempt'],
+  order_record: ['transaction_id'],
   flow: ['sku_id', 'order_detail_id'],
   flow_return: ['sku_id', 'order_detail_id', 'return_id'],
   cart_hold: ['sku_id', 'order_detail_id'],
@@ -59,17 +60,20 @@ export async function putStateRows(
   );
 }
 
-/** Deletes rows of holds. @param keys at least one */
-export async function deleteHoldsByKey(
+/** Deletes rows; with records, the rows that list them for their deletion. @param keys at least one */
+export async function deleteStateRows(
   connection: Connection,
+  table: StateTable,
   keys: readonly StateKey[],
   deadlineMs: DeadlineMs,
 ): Promise<void> {
-  await connection.run(
-    `DELETE FROM cart_hold WHERE (${KEYS.cart_hold.join(', ')}) IN (?)`,
-    [keys.map((key) => [...key])],
-    deadlineMs,
-  );
+  const tables = table === 'order_record' ? ['aborted_record', table] : [table];
+  for (const each of tables)
+    await connection.run(
+      `DELETE FROM ${each} WHERE (${KEYS[table].join(', ')}) IN (?)`,
+      [keys.map((key) => [...key])],
+      deadlineMs,
+    );
 }
 
 /**
