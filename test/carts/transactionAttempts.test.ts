@@ -1,12 +1,21 @@
 import { expect } from 'chai';
+import type { StockEngine } from '../../src/core/ports/stockEngine.ts';
 import type { Line } from '../../src/core/types.ts';
-import { cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
+import type { ServicePorts } from '../../src/service/servicePorts.ts';
+import { deductOrder } from '../../src/service/orders/deductOrder.ts';
+import { RECORDS_ONLY_LEVEL } from '../../src/mysql/migrations/schemaLevel.ts';
+import { openCartBench, WAIT_MS } from '../support/carts/cartBench.ts';
+import type { CartBench } from '../support/carts/cartBench.ts';
+import { age, cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
 import { TRANSACTION_STEPS, YOUNG } from '../support/carts/orderSteps.ts';
-import { openTransactionBench } from '../support/carts/transactionBench.ts';
+import { isDecision, openTransactionBench } from '../support/carts/transactionBench.ts';
 import type { TransactionBench } from '../support/carts/transactionBench.ts';
 import { transactionsOf } from '../support/carts/transactionRows.ts';
+import { openShards } from '../support/engines/engines.ts';
 import { skuOn } from '../support/engines/traffic.ts';
 import { fresh } from '../support/gateway/gateway.ts';
+import { sideSession } from '../support/rows/sideSession.ts';
+import { stack } from '../support/run/setup.ts';
 
 /** Enough that many begin in one millisecond. */
 const ORDERS = 40;
@@ -70,6 +79,18 @@ describe('several transactions of one gateway or of one order', () => {
     expect(endsOf(await cartRows(skusOf(lines)), lines)).to.deep.equal(['deducted', 'deducted']);
   });
 
+  it('keep their holds after a decision without an answer, because it may have been written', async () => {
+    const order_id = fresh('unanswered');
+    const lines = await openLines([3, 12, 13], order_id);
+    const outcome = await bench.sell(order_id, lines, { around: withUnansweredDecision });
+    expect(outcome.is).to.equal('unknown');
+    await bench.parts.backgroundTasks.finish(WAIT_MS);
+    expect(endsOf(await cartRows(skusOf(lines)), lines)).to.deep.equal(['pending', 'deducted', 'deducted']);
+    await age({ order_ids: [], sku_ids: skusOf(lines) });
+    await bench.sweeper().sweep();
+    expect(endsOf(await cartRows(skusOf(lines)), lines)).to.deep.equal(['deducted', 'deducted', 'deducted']);
+  });
+
   it('give units back once, although a gateway undoes a hold of its own that another has undone', async () => {
     const [order_id, other_id] = [fresh('undone'), fresh('beside')];
     const sku_id = skuOn(3, order_id);
@@ -104,3 +125,46 @@ describe('several transactions of one gateway or of one order', () => {
     expect(endsOf(await cartRows([held.sku_id]), [held])).to.deep.equal(['deducted']);
   });
 });
+
+describe('an order over several servers while older gateways may run', () => {
+  const LEVEL_BEFORE = RECORDS_ONLY_LEVEL - 1;
+  const setLevel = async (level: number): Promise<void> => {
+    const session = await sideSession(12);
+    await session.query('UPDATE shard SET schema_level = ?', [level]);
+    session.destroy();
+  };
+  let bench: CartBench;
+  before(async () => {
+    await setLevel(LEVEL_BEFORE);
+    bench = openCartBench(openShards(stack()), 'batching');
+    await bench.ready();
+  });
+  after(async () => {
+    bench.close();
+    await setLevel(RECORDS_ONLY_LEVEL);
+  });
+
+  it('is no transaction, even if only one of its shards serves them', async () => {
+    const order_id = fresh('before');
+    const sku_ids = [skuOn(3, order_id), skuOn(12, order_id)];
+    for (const sku_id of sku_ids) await bench.open(sku_id, 1);
+    const lines = linesOf(sku_ids, order_id);
+    const { outcome } = await deductOrder(bench.parts, { order_id, lines }, performance.now() + WAIT_MS);
+    expect(outcome.is).to.equal('deducted');
+    expect(await transactionsOf(order_id)).to.deep.equal([]);
+    await nothingHeld(sku_ids, 5_000);
+    expect(endsOf(await cartRows(sku_ids), lines)).to.deep.equal(['deducted', 'deducted']);
+  });
+});
+
+/** Decisions are written and their answers are lost. */
+function withUnansweredDecision(parts: ServicePorts): ServicePorts {
+  const { engine } = parts;
+  const applyJointly: StockEngine['applyJointly'] = async (operations, deadlineMs) => {
+    const outcome = await engine.applyJointly(operations, deadlineMs);
+    const isLost = isDecision({ kind: 'deduct', parts: operations, deadlineMs });
+    return isLost ? ({ is: 'unknown', reason: 'the answer was lost' } as typeof outcome) : outcome;
+  };
+  const apply: StockEngine['apply'] = (shard, operations, deadlineMs) => engine.apply(shard, operations, deadlineMs);
+  return { ...parts, engine: { groupOf: (shard) => engine.groupOf(shard), apply, applyJointly } };
+}

@@ -114,6 +114,8 @@ describe('orders over several servers that compete', () => {
         refused: [insufficient, missing],
       },
       { lines: [line(short, 2), line(other, 1)], code: 'insufficient_stock', refused: [insufficient] },
+      // Nothing is refused on the server that coordinates.
+      { lines: [line(short, 1), line(ample, 1), line(unknown, 1)], code: 'unknown_sku', refused: [missing] },
     ];
     for (const { lines, code, refused } of cases)
       expect(await bench.sell(name, lines)).to.deep.equal({ is: 'refused', code, lines: refused });
