@@ -159,7 +159,7 @@ describe('restored shards and orders over several servers', () => {
 
     const found = await bench.command('--orders', orders.write('held'));
     expect(found.stdout)
-      .to.match(new RegExp(`^cart: order_id "${named}", id "${id}" \\(line 1 of the orders\\)$`, 'm'))
+      .to.match(new RegExp(`^cart: order_id "${named}", id "${id}" \\(line 3 of the orders\\)$`, 'm'))
       .and.match(new RegExp(`^flow: .*"${named}-0"`, 'm'))
       .and.not.to.match(new RegExp(`"${named}-1"|${unnamed}`));
     await orders.putBack('held');
