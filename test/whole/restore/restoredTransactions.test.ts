@@ -209,6 +209,7 @@ describe('restored shards and orders over several servers', () => {
     const printed = await accept('--orders', file, '--put-back');
     expect(printed).not.to.match(/not put back|outcome unknown/);
     await noHolds();
+    await eventually('the accepted shards are read again', WAIT_MS, async () => !(await left()).includes(undefined));
     expect(await left()).to.deep.equal([47, 47, 46]);
     await orders.expectReplays();
     await orders.expectReconciled();
