@@ -250,7 +250,8 @@ describe('early refusals', () => {
           (await shards.query(0, 'SELECT sellable_after_ms FROM precheck'))[0]?.['sellable_after_ms'] === 1_000,
       );
       const [row] = await shards.query(0, 'SELECT oldest_gateway FROM shard');
-      expect(row?.['oldest_gateway']).to.equal(7);
+      // A new shard has shut out later gateways already.
+      expect(row?.['oldest_gateway']).to.be.at.least(7);
       const sku_id = fresh('not ready');
       await sellOut(gateway, sku_id, 1);
       for (let attempt = 0; attempt < 20; attempt += 1) {
