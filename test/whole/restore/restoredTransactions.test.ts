@@ -31,7 +31,7 @@ describe('restored shards and orders over several servers', () => {
   afterEach(async () => {
     // A test that failed may leave its shards refused, and then no later test could begin.
     if ((await bench.statesOf()).includes('refused')) await bench.command('--accept');
-    await eventually('all are served', WAIT_MS, async () => !(await bench.statesOf()).includes('refused'));
+    await allServed();
   });
   after(async () => {
     orders.remove();
@@ -61,10 +61,12 @@ describe('restored shards and orders over several servers', () => {
     const sql = `SELECT LOWER(HEX(transaction_id)) AS id FROM order_record WHERE order_id = '${order_id}'`;
     return String((await bench.own.query(shard, sql))[0]?.['id']);
   };
+  const allServed = (): Promise<void> =>
+    eventually('all are served', WAIT_MS, async () => !(await bench.statesOf()).includes('refused'));
   const accept = async (...args: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await bench.command(...args, '--accept');
     expect(code, stdout + stderr).to.equal(0);
-    await orders.becomes('serving');
+    await allServed();
     return stdout;
   };
 
