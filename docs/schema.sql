@@ -625,7 +625,7 @@ BEGIN
     SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.attempt,
            UNHEX(w.transaction_id), w.coordinator
       FROM (SELECT * FROM JSON_TABLE(p_holds, '$[*]' COLUMNS (sku_id VARCHAR(128) PATH '$[0]', order_detail_id VARCHAR(128) PATH '$[1]', order_id VARCHAR(128) PATH '$[2]', attempt BIGINT UNSIGNED PATH '$[3]', transaction_id VARCHAR(32) PATH '$[4]', coordinator BIGINT UNSIGNED PATH '$[5]')) AS j) AS w
-    -- The flow was free until now, so a row of a hold that stands here is left over.
+    -- The flow was free until now, so an existing row of a hold here is out of date.
     ON DUPLICATE KEY UPDATE order_id = VALUES(order_id), attempt = VALUES(attempt),
       transaction_id = VALUES(transaction_id), coordinator = VALUES(coordinator);
   END IF;

@@ -2,9 +2,9 @@ import type { Knex } from 'knex';
 
 /**
  * The oldest gateway level (`src/mysql/migrations/schemaLevel.ts`) that can still work with the schema after this
- * migration: older gateways go on with the procedures up to `apply_part_5`, which stay as they are, and leave the new
- * columns empty. They cannot complete a hold of a transaction, so such holds are written only once older gateways are
- * shut out (`0012_records_only.ts`).
+ * migration. Older gateways call the procedures up to `apply_part_5`, which do not change. They leave the new columns
+ * empty. They cannot complete a hold of a transaction. So such holds are written only after older gateways were shut
+ * out (`0012_records_only.ts`).
  */
 export const oldestGateway = 6;
 
@@ -173,7 +173,7 @@ BEGIN
     SELECT UNHEX(w.sku_id), UNHEX(w.order_detail_id), UNHEX(w.order_id), w.attempt,
            UNHEX(w.transaction_id), w.coordinator
       FROM ${table('p_holds', HOLD)}
-    -- The flow was free until now, so a row of a hold that stands here is left over.
+    -- The flow was free until now, so an existing row of a hold here is out of date.
     ON DUPLICATE KEY UPDATE order_id = VALUES(order_id), attempt = VALUES(attempt),
       transaction_id = VALUES(transaction_id), coordinator = VALUES(coordinator);
   END IF;

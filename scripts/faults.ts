@@ -35,8 +35,8 @@ const program = new Command('npm run test:faults --')
   .option('--traffic <seconds>', 'how long each round sends traffic and breaks things', wholeNumber(1), 5)
   .option('--clients <count>', 'the number of concurrent clients', wholeNumber(1), 24)
   .option('--gateways <count>', 'how many gateways serve', wholeNumber(1), 2)
-  .option('--servers <count>', 'how many database servers have the shards', wholeNumber(1), 4)
-  .option('--carts <percent>', 'the share of the traffic that orders of several SKUs have', wholeNumber(0), 50)
+  .option('--servers <count>', 'how many database servers', wholeNumber(1), 4)
+  .option('--carts <percent>', 'orders of several SKUs, in percent of the traffic.', wholeNumber(0), 50)
   .addOption(
     new Option('--engine <name>', 'of all gateways, or `each` in turn; absent: the default').choices(
       Object.keys(ENGINES),

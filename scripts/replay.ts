@@ -28,13 +28,13 @@ import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run replay --')
   .description(
-    'Sends a file of real orders: every invoice as one cart, all or nothing, and every cancellation as returns of ' +
+    'Sends a file of real orders. Every invoice is one cart, all or nothing. Every cancellation is sent as returns of ' +
       'the latest earlier sales. Ends with a reconciliation. ' +
       'Exit code 0 only if every cart is whole and all amounts add up.',
   )
   .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
   .option('--concurrency <count>', 'the number of concurrent requests', wholeNumber(1), 64)
-  .option('--carts <count>', 'send only the first carts of the file, and the returns among them', wholeNumber(1))
+  .option('--carts <count>', 'send only the first carts of the file, and their returns.', wholeNumber(1))
   .option('--speed <factor>', 'times as fast as it really was; 0: as fast as possible', decimal, 0)
   .option(
     '--stock-factor <factor>',

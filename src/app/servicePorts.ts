@@ -35,6 +35,8 @@ const LOG_EVERY_MS = 1_000;
  */
 const CARTS_MAX = 2_048;
 const CARTS_WAITING_MAX = 2_048;
+/** Of one order 64 copies wait: they are replays once the first copy has been sold. */
+const WAITING_SHARE_MIN = 1 / 32;
 
 /** How often each gateway looks for unfinished carts, and the most rows that it takes on in one sweep. */
 const SWEEP_MS = 1_000;
@@ -93,7 +95,7 @@ export function createServicePorts({
     records: ports.records,
     shards: overview,
     backgroundTasks: new BackgroundTasks(onFault),
-    cartQueue: new AdmissionQueue(CARTS_MAX, CARTS_WAITING_MAX),
+    cartQueue: new AdmissionQueue(CARTS_MAX, CARTS_WAITING_MAX, WAITING_SHARE_MIN),
     holdCompletion: shareHoldCompletion(),
   };
   const tiers = createTiers({

@@ -41,6 +41,17 @@ describe('the admission queue', () => {
     expect(entered.slice(5), 'leaving twice frees one place').to.deep.equal(['6', '7']);
   });
 
+  it('lets a key with a small share wait up to the smallest share of the waiters', async () => {
+    places = new AdmissionQueue(PLACES, WAITING_MAX, 1 / 4);
+    const copies = Array.from({ length: 4 }, (_, copy) => enter(`a${copy}`, ['a'], { share: 0 }));
+    await completed();
+    expect(entered, 'one is admitted').to.deep.equal(['a0']);
+    expect(await copies[3], 'two wait').to.equal(false);
+    await leave('a0');
+    await leave('a1');
+    expect(entered).to.deep.equal(['a0', 'a1', 'a2']);
+  });
+
   it('gives one key its share and no more, and admits requests with other keys', async () => {
     for (let number = 1; number <= 4; number += 1) void enter(`a${number}`, ['a']);
     void enter('b1', ['b']);

@@ -129,7 +129,7 @@ export async function runBatch(
   throw new Raced('other transactions kept changing the same rows');
 }
 
-/** What was read, by schema. */
+/** The rows that were read, by schema. */
 type Found = ReadonlyMap<string, LookedUp>;
 
 /** Reads what cannot be guessed, if there is anything. */

@@ -68,7 +68,7 @@ export class ServerWriter {
     });
   }
 
-  /** Nobody waits for a completion, so it starts no batch while others may. */
+  /** No caller waits for a completion, so it starts no batch while others may. */
   #scheduleCompletions(): void {
     if (this.#completions !== null) return;
     this.#completions = setTimeout(() => {

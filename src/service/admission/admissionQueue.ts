@@ -26,10 +26,11 @@ export class AdmissionQueue {
    *
    * @param max operations under way at once
    * @param waitingMax waiters; while there are so many, further operations are rejected
+   * @param waitingShareMin the smallest share of the waiters that a name has
    */
-  constructor(max: number, waitingMax: number) {
+  constructor(max: number, waitingMax: number, waitingShareMin = 0) {
     this.#admitted = new QuotaCounter(max);
-    this.#waiting = new QuotaCounter(waitingMax);
+    this.#waiting = new QuotaCounter(waitingMax, waitingShareMin);
   }
 
   /**

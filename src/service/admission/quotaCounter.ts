@@ -9,11 +9,14 @@ const NO_SHARES: QuotaShares = new Map();
 /** Counts the admitted operations, in all and by name, against a maximum. */
 export class QuotaCounter {
   readonly #max: number;
+  readonly #shareMin: number;
   readonly #counts = new Map<string, number>();
   #size = 0;
 
-  constructor(max: number) {
+  /** @param shareMin the smallest share of a name: a smaller one counts as this */
+  constructor(max: number, shareMin = 0) {
     this.#max = max;
+    this.#shareMin = shareMin;
   }
 
   get isFull(): boolean {
@@ -30,7 +33,8 @@ export class QuotaCounter {
   findExhausted(shares: QuotaShares, kept: QuotaShares = NO_SHARES, likely: string | null = null): string | null {
     const isUsedUp = (name: string): boolean => {
       const count = (this.#counts.get(name) ?? 0) + (kept.has(name) ? 1 : 0);
-      return count >= Math.max(1, Math.floor(this.#max * (shares.get(name) ?? 1)));
+      const share = Math.max(this.#shareMin, shares.get(name) ?? 1);
+      return count >= Math.max(1, Math.floor(this.#max * share));
     };
     if (likely !== null && isUsedUp(likely)) return likely;
     for (const name of shares.keys()) if (isUsedUp(name)) return name;

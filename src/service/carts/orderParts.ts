@@ -1,7 +1,7 @@
 import { flowKeyText } from '../../core/types.ts';
 import type { CartLine, DeadlineMs, Line, OrderTransaction, ShardIndex } from '../../core/types.ts';
 import type { Deduct, LineWithRow, ShardOperation } from '../../core/operation.ts';
-import type { BlockedByHolds, Deducted, Refused } from '../../core/outcome.ts';
+import type { Deducted, Refused } from '../../core/outcome.ts';
 import { byShard } from '../routing/lineRouter.ts';
 import type { RoutedToShard } from '../routing/lineRouter.ts';
 
@@ -65,11 +65,7 @@ export const BLOCKED_UNTIL_DEADLINE = {
   reason: 'undecided carts blocked the order until its deadline',
 } as const;
 
-export function isBlocked(outcome: { readonly is: string }): outcome is BlockedByHolds {
-  return outcome.is === 'pending';
-}
-
-/** A decision comes at most this long after the transaction began, whatever the deadline of the request is. */
+/** A decision comes at most this long after the transaction began, for any deadline of the request. */
 const DECISION_MS = 4_500;
 
 /** The latest moment for the decision of a transaction that begins now. */

@@ -1,13 +1,15 @@
 import { flowKeyText } from '../../core/types.ts';
-import type { CartKey, DeadlineMs, Line, ShardIndex, CommitDecision } from '../../core/types.ts';
+import type { CartKey, DeadlineMs, Line, ShardIndex } from '../../core/types.ts';
 import { refusedLines } from '../../core/outcome.ts';
 import type { Deducted, DeductedLine, HoldOutcome, NotDone, Refused, OutcomeInDoubt } from '../../core/outcome.ts';
 import type { CartBegun, CartExists, FoundCartState } from '../../core/ports/cartRecords.ts';
 import { idStatusOf } from '../../core/idStatus.ts';
 import { findDeductions } from '../orders/findDeductions.ts';
+import { atMostUntil } from '../../core/async/atMostUntil.ts';
 import { pause } from '../../core/async/pause.ts';
 import { cartShares } from './cartShares.ts';
-import { completeBlockingHolds, completeCart, pauseBeforeRetry } from './completeHolds.ts';
+import { completeBlockingHolds, pauseBeforeRetry } from './completeHolds.ts';
+import { COMPLETION_MS, completeUntilDone } from './completeUntilDone.ts';
 import { applyWithTransfers } from '../hot/applyWithTransfers.ts';
 import { byShard, isMisrouted, LineRouter } from '../routing/lineRouter.ts';
 import type { RoutedToShard } from '../routing/lineRouter.ts';
@@ -23,8 +25,6 @@ interface Retry {
   readonly is: 'retry';
 }
 
-/** Completion continues after the answer for at most this time; the sweeper completes the rest. */
-const COMPLETION_MS = 3_000;
 /** The longest pause before the next attempt, while the cart holds nothing. The pause is uniformly random. */
 const PAUSE_MS_MAX = 100;
 /** An attempt begins only with more time than this before the deadline. */
@@ -230,27 +230,7 @@ async function abortCart(ports: ServicePorts, cart: CartKey, holds: readonly Hel
   });
   // Both at once: only this coordinator could have committed the record, so the holds can be undone in any case.
   const decided = decide(ports, cart, 'aborted', performance.now() + COMPLETION_MS);
-  await Promise.all([decided, held.length > 0 ? completeUntilDone(ports, cart, held, 'aborted') : null]);
-}
-
-/**
- * Completes the holds by a decision. It retries where a shard does not answer; after `COMPLETION_MS` the sweeper does
- * it.
- */
-async function completeUntilDone(
-  ports: ServicePorts,
-  cart: CartKey,
-  lines: readonly RoutedToShard<Line>[],
-  decision: CommitDecision,
-): Promise<void> {
-  const deadlineMs = performance.now() + COMPLETION_MS;
-  while (!(await completeCart(ports, cart, lines, decision, deadlineMs)) && performance.now() < deadlineMs)
-    await pauseBeforeRetry();
-}
-
-/** Waits for work that continues after the deadline, but not longer than the caller waits. */
-async function atMostUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, pause(Math.max(0, deadlineMs - performance.now()))]);
+  await Promise.all([decided, completeUntilDone(ports, cart, held, 'aborted')]);
 }
 
 /** Applies the redirects of all shards to the router. @returns why another attempt is useless; null: try again */

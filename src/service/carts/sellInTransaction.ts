@@ -13,13 +13,15 @@ import type {
   Refused,
 } from '../../core/outcome.ts';
 import type { StockEngine } from '../../core/ports/stockEngine.ts';
+import { atMostUntil } from '../../core/async/atMostUntil.ts';
 import { pause } from '../../core/async/pause.ts';
 import { groupsOf } from '../orders/applyByGroup.ts';
 import { applyJointlyWithTransfers } from '../hot/applyWithTransfers.ts';
 import { byShard, isMisrouted, LineRouter } from '../routing/lineRouter.ts';
 import type { ServicePorts } from '../servicePorts.ts';
 import { cartShares } from './cartShares.ts';
-import { completeBlockingHolds, completeCart, pauseBeforeRetry } from './completeHolds.ts';
+import { completeBlockingHolds } from './completeHolds.ts';
+import { completeUntilDone } from './completeUntilDone.ts';
 import {
   BLOCKED_UNTIL_DEADLINE,
   coordinatorOf,
@@ -30,8 +32,6 @@ import {
 } from './orderParts.ts';
 import type { Order, OrderLine } from './orderParts.ts';
 
-/** Completion continues after the answer for at most this time; the sweeper completes the rest. */
-const COMPLETION_MS = 3_000;
 /** The longest pause before the next attempt, while the order holds nothing. The pause is uniformly random. */
 const PAUSE_MS_MAX = 100;
 /** An attempt begins only with more time than this before the deadline. */
@@ -227,21 +227,11 @@ class Attempt {
     const known = held.flatMap(freshLinesOf);
     const unknown = held.flatMap(({ lines, outcome }) => (outcome.is === 'unknown' ? lines : []));
     const work = Promise.all([
-      this.#completeUntilDone(known, decision, true),
-      this.#completeUntilDone(unknown, decision, false),
+      completeUntilDone(this.#ports, this.#cart, known, decision, true),
+      completeUntilDone(this.#ports, this.#cart, unknown, decision),
     ]).then(() => undefined);
     this.#ports.backgroundTasks.add(() => work);
     return work;
-  }
-
-  /** Retries where a shard does not answer; after `COMPLETION_MS` the sweeper does it. */
-  async #completeUntilDone(lines: readonly OrderLine[], decision: CommitDecision, isHeld: boolean): Promise<void> {
-    if (lines.length === 0) return;
-    const deadlineMs = performance.now() + COMPLETION_MS;
-    while (!(await completeCart(this.#ports, this.#cart, lines, decision, deadlineMs, isHeld))) {
-      if (performance.now() >= deadlineMs) return;
-      await pauseBeforeRetry();
-    }
   }
 }
 
@@ -269,9 +259,4 @@ function freshLinesOf({ lines, outcome }: HeldGroup): OrderLine[] {
 
 function linesOf(outcome: HoldOutcome): readonly DeductedLine[] {
   return outcome.is === 'held' ? outcome.lines : [];
-}
-
-/** Waits for work that continues after the deadline, but not longer than the caller waits. */
-async function atMostUntil(deadlineMs: DeadlineMs, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, pause(Math.max(0, deadlineMs - performance.now()))]);
 }

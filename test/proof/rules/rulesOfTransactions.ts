@@ -4,8 +4,8 @@ import { flowEffect, flowKey, groupBy, mayHaveEffect } from './effects.ts';
 import type { FlowRow, LineKey, RecordRow } from '../history.ts';
 
 /**
- * I7: a committed record names lines that are stored, each on the shard that the record names, and at least one of them
- * belongs to its transaction: an order whose lines are all replays needs no record.
+ * I7: a committed record names lines that are stored, each on the shard that the record names. At least one of them
+ * belongs to its transaction, because an order of replays needs no record.
  */
 export function committedIsStored({ stored, final }: RoundBooks): Violation[] {
   const owned = groupBy(final.flows, ({ transaction }) => (transaction === null ? [] : [transaction.transaction_id]));

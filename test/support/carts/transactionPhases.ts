@@ -136,7 +136,7 @@ export const PHASES: readonly Phase[] = [
   },
 ];
 
-/** Waits until the units of an order are sold or left. What its gateway has not completed, a sweeper completes. */
+/** Waits until the units of an order are sold or left. A sweeper completes the holds that its gateway left. */
 export async function untilFree(bench: CartBench, { sku_ids }: Order): Promise<void> {
   await nothingHeld(sku_ids, SWEEP_MS).catch(() => bench.sweeper().sweep());
   await nothingHeld(sku_ids, FREE_MS);

@@ -2,7 +2,7 @@ import type { CartKey, Flow, FlowKey, Hold, Line } from '../../../src/core/types
 import type { IdStatus } from '../../../src/core/idStatus.ts';
 import type { RefusedLine } from '../../../src/core/outcome.ts';
 
-/** A line, and what its ids mean. */
+/** A line, and the status of its ids. */
 export interface Judged {
   readonly line: Line;
   readonly idStatus: IdStatus | 'new';

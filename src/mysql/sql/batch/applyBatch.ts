@@ -37,10 +37,10 @@ export interface ShardWrites {
 
 /**
  * Writes all parts of a batch or none, in one round trip, and ends the transaction in both cases. The statements of a
- * shard are in `migrations/0011_order_records.ts`. Each part asserts the deadline after its last lock, so only
- * COMMIT can be later: it waits behind a backup's lock of the server for `lock_wait_timeout` at most.
+ * shard are in `migrations/0011_order_records.ts`. Each part asserts the deadline after its last lock. So only COMMIT
+ * can be later, because a backup may lock the server. It waits for `lock_wait_timeout` at most.
  *
- * @param parts at least one, in the same order in all batches, so that batches do not wait for each other in a circle
+ * @param parts at least one, in the same order in all batches. So batches do not wait for each other in a circle.
  * @param lockedRow a stock row to lock first, without a wait, as `stockRowKeyText`; null: none
  * @throws ServerError when nothing was written, CommitUnanswered when the batch may have been written
  */

@@ -155,7 +155,7 @@ function textFor(schema: string, wanted: Wanted, lock: string): string {
   return blocks.map((block) => `(${block(quotedName(schema))}${lockOf(block)})`).join(' UNION ALL ');
 }
 
-/** What is read, in the order of the statement. */
+/** The lists of rows to read, in the order of the statement. */
 const LISTS = [
   { list: 'flows', block: FLOWS },
   { list: 'records', block: RECORDS },

@@ -1,4 +1,4 @@
-import type { OrderTransaction, WithTransaction } from '../../../core/types.ts';
+import type { WithTransaction } from '../../../core/types.ts';
 
 /** The columns of a flow or a hold that name its transaction, as the driver returns them. */
 export interface TransactionColumns {
@@ -10,10 +10,4 @@ export interface TransactionColumns {
 export function transactionOf({ transaction_id, coordinator }: TransactionColumns): WithTransaction {
   if (transaction_id === null || coordinator === null) return {};
   return { transaction: { transaction_id: transaction_id.toString('hex'), coordinator } };
-}
-
-/** The values of both columns. */
-export function transactionValues(transaction: OrderTransaction | undefined): [Buffer | null, number | null] {
-  if (transaction === undefined) return [null, null];
-  return [Buffer.from(transaction.transaction_id, 'hex'), transaction.coordinator];
 }
