@@ -28,8 +28,8 @@ import { errorText } from '../src/core/text/errorText.ts';
 
 const program = new Command('npm run replay --')
   .description(
-    'Sends a file of real orders. Every invoice is one cart, all or nothing. Every cancellation is sent as returns of ' +
-      'the latest earlier sales. Ends with a reconciliation. ' +
+    'Sends a file of real orders. Every invoice is one cart, all or nothing. Every cancellation is sent as returns ' +
+      'of the latest earlier sales. Ends with a reconciliation. ' +
       'Exit code 0 only if every cart is whole and all amounts add up.',
   )
   .argument('<file>', 'CSV with the columns invoiced_at, invoice, stock_code and quantity')
