@@ -1,8 +1,8 @@
-import { openCutLane } from '../support/carts/transactionCuts.ts';
-import type { CutLane } from '../support/carts/transactionCuts.ts';
-import { PHASES } from '../support/carts/transactionPhases.ts';
-import { runAhead } from '../support/faults/runAhead.ts';
-import { CUTS } from '../support/wire/wireProxy.ts';
+import { openCutLane } from '../../support/carts/transactionCuts.ts';
+import type { CutLane } from '../../support/carts/transactionCuts.ts';
+import { PHASES } from '../../support/carts/transactionPhases.ts';
+import { runAhead } from '../../support/faults/runAhead.ts';
+import { CUTS } from '../../support/wire/wireProxy.ts';
 
 /** One lane for each kind of cut. `test/long/transactionCuts.test.ts` repeats each cut. */
 describe('an order over several shards with one unanswered COMMIT', () => {

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { inParallel } from '../../scripts/support/inParallel.ts';
-import type { PrimaryServer } from '../../scripts/cluster/contract.ts';
-import type { Line } from '../../src/core/types.ts';
-import type { Sweeper } from '../../src/service/carts/sweeper.ts';
-import { cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
-import { DEAD, isDecision, openTransactionBench, withSteps } from '../support/carts/transactionBench.ts';
-import type { Step, StepHooks, TransactionBench } from '../support/carts/transactionBench.ts';
-import { transactionsOf } from '../support/carts/transactionRows.ts';
-import { openShards } from '../support/engines/engines.ts';
-import { skuOn } from '../support/engines/traffic.ts';
-import { eventually } from '../support/run/eventually.ts';
-import { fresh } from '../support/gateway/gateway.ts';
-import { stack } from '../support/run/setup.ts';
+import { inParallel } from '../../../scripts/support/inParallel.ts';
+import type { PrimaryServer } from '../../../scripts/cluster/contract.ts';
+import type { Line } from '../../../src/core/types.ts';
+import type { Sweeper } from '../../../src/service/carts/sweeper.ts';
+import { cartRows, endsOf, linesOf, nothingHeld } from '../../support/carts/cartRows.ts';
+import { DEAD, isDecision, openTransactionBench, withSteps } from '../../support/carts/transactionBench.ts';
+import type { Step, StepHooks, TransactionBench } from '../../support/carts/transactionBench.ts';
+import { transactionsOf } from '../../support/carts/transactionRows.ts';
+import { openShards } from '../../support/engines/engines.ts';
+import { skuOn } from '../../support/engines/traffic.ts';
+import { eventually } from '../../support/run/eventually.ts';
+import { fresh } from '../../support/gateway/gateway.ts';
+import { stack } from '../../support/run/setup.ts';
 
 /** Holds end within this time. */
 const HELD_MS = 30_000;

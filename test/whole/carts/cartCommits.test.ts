@@ -1,19 +1,19 @@
 import { expect } from 'chai';
-import { cancelOrder } from '../../src/service/orders/cancelOrder.ts';
-import { deductOrder } from '../../src/service/orders/deductOrder.ts';
-import { openCartBench } from '../support/carts/cartBench.ts';
-import type { CartBench } from '../support/carts/cartBench.ts';
-import { cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
-import { IN_TRANSACTION, JOINTLY, WITH_ATTEMPTS } from '../support/carts/protocols.ts';
-import type { Protocol } from '../support/carts/protocols.ts';
-import { ENGINES_NOW, openShards } from '../support/engines/engines.ts';
-import { fresh } from '../support/gateway/gateway.ts';
-import { runAhead } from '../support/faults/runAhead.ts';
-import { stack } from '../support/run/setup.ts';
-import { addressOf } from '../support/rows/sideSession.ts';
-import { skuOn } from '../support/engines/traffic.ts';
-import { CUTS, startWireProxy } from '../support/wire/wireProxy.ts';
-import type { Cut, WireProxy } from '../support/wire/wireProxy.ts';
+import { cancelOrder } from '../../../src/service/orders/cancelOrder.ts';
+import { deductOrder } from '../../../src/service/orders/deductOrder.ts';
+import { openCartBench } from '../../support/carts/cartBench.ts';
+import type { CartBench } from '../../support/carts/cartBench.ts';
+import { cartRows, endsOf, linesOf, nothingHeld } from '../../support/carts/cartRows.ts';
+import { IN_TRANSACTION, JOINTLY, WITH_ATTEMPTS } from '../../support/carts/protocols.ts';
+import type { Protocol } from '../../support/carts/protocols.ts';
+import { ENGINES_NOW, openShards } from '../../support/engines/engines.ts';
+import { fresh } from '../../support/gateway/gateway.ts';
+import { runAhead } from '../../support/faults/runAhead.ts';
+import { stack } from '../../support/run/setup.ts';
+import { addressOf } from '../../support/rows/sideSession.ts';
+import { skuOn } from '../../support/engines/traffic.ts';
+import { CUTS, startWireProxy } from '../../support/wire/wireProxy.ts';
+import type { Cut, WireProxy } from '../../support/wire/wireProxy.ts';
 
 /** A request that takes several transactions, the shards that it reaches through a proxy, and its other shard. */
 interface Setup {
