@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { Line, ShardIndex } from '../../../src/core/types.ts';
@@ -23,6 +24,10 @@ const CONNECT_MS = 30_000;
 const COMPLETION_MS = 4_000;
 /** On a machine that is too busy, a request may be rejected before it reaches the COMMIT. */
 const TRIES = 20;
+/** A rejected request is sent again after this time, because an open breaker rejects at once. */
+const PAUSE_MS = 200;
+/** How often a request is sent again while it is rejected. */
+const AGAIN_MAX = 5;
 
 /** Whether the server has committed when the wire is cut. */
 const COMMITTED: Readonly<Record<Cut, boolean>> = {
@@ -78,11 +83,16 @@ export async function openCutLane(): Promise<CutLane> {
       await expectEnd(phase, ended.is, order, lines, context);
       if (!isCut) {
         expect(tries, `${context}, without that COMMIT`).to.be.below(TRIES);
+        await sleep(PAUSE_MS);
         continue;
       }
       expect(ended.is, context).to.equal(phase.outcomes[COMMITTED[where] ? 'committed' : 'undone']);
       const { committed } = phase.outcomes;
-      const again = await phase.send(cutOff, order, lines);
+      let again = await phase.send(cutOff, order, lines);
+      for (let sent = 1; again.is === 'not_done' && sent < AGAIN_MAX; sent += 1) {
+        await sleep(PAUSE_MS);
+        again = await phase.send(cutOff, order, lines);
+      }
       expect(again.is, `${context}; the same again: ${textOf(again)}`).to.equal(committed);
       await untilFree(uncut, order);
       await expectEnd(phase, committed, order, lines, `${context}; the same again`);

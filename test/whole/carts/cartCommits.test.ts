@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cancelOrder } from '../../../src/service/orders/cancelOrder.ts';
 import { deductOrder } from '../../../src/service/orders/deductOrder.ts';
@@ -79,6 +80,8 @@ const FREE_MS = 10_000;
 /** COMMITs of one request on the proxied shards at most. TRIES is for a machine that is too busy. */
 const COMMITS_MAX = 20;
 const TRIES = 20;
+/** A rejected request is sent again after this time, because an open breaker rejects at once. */
+const PAUSE_MS = 200;
 /** How often a request is sent again until it is done. */
 const AGAIN_MAX = 5;
 
@@ -210,13 +213,18 @@ for (const engineName of ENGINES_NOW) {
         const interrupted = await interrupt(behind, setup, order, cut, commits + 1);
         await expectOutcome(setup, order, interrupted, `${cut} COMMIT ${commits + 1}`);
         // Rejected before it reached that COMMIT, on a machine that is too busy.
-        if (!interrupted.isCut && interrupted.outcome !== done && (tries += 1) < TRIES) continue;
+        if (!interrupted.isCut && interrupted.outcome !== done && (tries += 1) < TRIES) {
+          await sleep(PAUSE_MS);
+          continue;
+        }
         if (!interrupted.isCut) break;
         commits += 1;
         let again = await send(setup, behind.cutOff, order);
         // The shard does not serve until a connection to it is open again.
-        for (let sent = 1; again !== done && sent < AGAIN_MAX; sent += 1)
+        for (let sent = 1; again !== done && sent < AGAIN_MAX; sent += 1) {
+          await sleep(PAUSE_MS);
           again = await send(setup, behind.cutOff, order);
+        }
         expect(again, 'the same again').to.equal(done);
         await free(order);
         await expectOutcome(setup, order, { outcome: done }, 'the same again');
