@@ -59,6 +59,10 @@ export type BatchClass = 'guessed' | 'looked up' | Shard | LockedRow;
  */
 export class BatchQueue {
   #waiting: QueuedOperation[] = [];
+  /** No waiting operation has an earlier deadline. */
+  #earliestMs: DeadlineMs = Infinity;
+  /** All shards that operations were queued for. */
+  readonly #shards = new Set<Shard>();
   readonly #locked = new Map<string, LockedRow>();
   readonly #canGuess: (parts: readonly QueuedPart[]) => boolean;
   readonly #linesMax: number;
@@ -83,6 +87,8 @@ export class BatchQueue {
     }
     if (isUrgent) this.#waiting.unshift(queued);
     else this.#waiting.push(queued);
+    for (const { shard } of parts) this.#shards.add(shard);
+    this.#earliestMs = Math.min(this.#earliestMs, queued.deadlineMs);
     return true;
   }
 
@@ -91,6 +97,7 @@ export class BatchQueue {
     if (batch.length === 0) return;
     for (const { parts } of batch) for (const { shard } of parts) shard.batchAdmission.enter(Infinity);
     this.#waiting = [...batch, ...this.#waiting];
+    for (const { deadlineMs } of batch) this.#earliestMs = Math.min(this.#earliestMs, deadlineMs);
   }
 
   lock(stockRows: Iterable<string>, isSure: boolean): void {
@@ -111,12 +118,26 @@ export class BatchQueue {
 
   /** Removes operations that have too little time left. */
   takeExpired(latestMs: DeadlineMs): QueuedOperation[] {
-    return this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
+    if (this.#earliestMs >= latestMs) return [];
+    const expired = this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
+    this.#earliestMs = this.#waiting.reduce((earliestMs, { deadlineMs }) => Math.min(earliestMs, deadlineMs), Infinity);
+    return expired;
   }
 
   /** Removes operations over several shards one of which does not serve: it must not be written meanwhile. */
   takeUnserved(): QueuedOperation[] {
+    if (this.#areAllServing) return [];
     return this.#remove(({ parts }) => parts.length > 1 && parts.some(({ shard }) => !shard.isServing));
+  }
+
+  /** Whether some operation may need a batch apart: for a shard that does not serve, or for a locked row. */
+  get mayNeedBatchApart(): boolean {
+    return this.#locked.size > 0 || !this.#areAllServing;
+  }
+
+  get #areAllServing(): boolean {
+    for (const shard of this.#shards) if (!shard.isServing) return false;
+    return true;
   }
 
   /** Removes operations with one of the rows that have too little time left. */

@@ -105,6 +105,8 @@ export class ServerWriter {
     const isBusy = (stockRow: string): boolean => sentBatches.some(({ stockRows }) => stockRows.has(stockRow));
     const isSending = (batchClass: BatchClass): boolean =>
       sentBatches.some((sent) => sent.batchClass === batchClass && !sent.isLate);
+    // All other operations wait for that batch, so there is no need to look at them.
+    if (isSending('guessed') && !this.#queue.mayNeedBatchApart) return NO_BATCH;
     // Operations that need a read share a batch with those that do not. Otherwise they would be sent in many small
     // batches.
     const uncertain = this.#queue.uncertainRows();

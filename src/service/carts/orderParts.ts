@@ -53,10 +53,23 @@ export function inOrderOf<T extends { readonly is: string }>(
   outcome: T | Deducted | Refused,
 ): T | Deducted | Refused {
   if (outcome.is !== 'deducted' && outcome.is !== 'refused') return outcome;
+  const ended = outcome as Deducted | Refused;
+  if (isInOrderOf(lines, ended.lines)) return ended;
   const places = new Map(lines.map((line, place) => [flowKeyText(line), place]));
   const placeOf = (line: Line): number => places.get(flowKeyText(line)) ?? lines.length;
-  const sorted = (outcome as Deducted | Refused).lines.toSorted((a, b) => placeOf(a) - placeOf(b));
-  return { ...outcome, lines: sorted } as Deducted | Refused;
+  const sorted = ended.lines.toSorted((a, b) => placeOf(a) - placeOf(b));
+  return { ...ended, lines: sorted } as Deducted | Refused;
+}
+
+/** Whether an outcome has all lines of the request in their order, which is the common case. */
+function isInOrderOf(lines: readonly Line[], others: readonly Pick<Line, 'sku_id' | 'order_detail_id'>[]): boolean {
+  return (
+    lines.length === others.length &&
+    lines.every(
+      ({ sku_id, order_detail_id }, place) =>
+        others[place]?.order_detail_id === order_detail_id && others[place].sku_id === sku_id,
+    )
+  );
 }
 
 /** The end of an order that holds of other orders blocked until its deadline. */

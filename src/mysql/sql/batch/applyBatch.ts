@@ -107,7 +107,7 @@ export function partValues(deadline: string, sku_ids: Iterable<string>, writes: 
     ),
     ...[held, unheld].map((rows) => sorted(rows, 2)),
     sorted(
-      writes.stockRows.map((change) => [cells.of(change.sku_id).hex, ...stockRowValues(change)]),
+      writes.stockRows.map((change) => stockRowValues(cells.of(change.sku_id).hex, change)),
       2,
     ),
     Number(writes.stockRows.some(({ bringsNew }) => bringsNew)),
@@ -127,9 +127,9 @@ function flowRows(
       if (was !== null) rows.undone.push([cells.of(was.sku_id).hex, hexOf(was.order_detail_id), ...undoneValues(was)]);
       continue;
     }
-    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)];
+    const key = [cells.of(is.sku_id).hex, hexOf(is.order_detail_id)] as const;
     const order_id = hexOf(is.order_id);
-    if (was === null) rows.added.push([...key, order_id, ...newFlowValues(is)]);
+    if (was === null) rows.added.push(newFlowValues(key, order_id, is));
     else rows.changed.push([...key, ...changeValues(was, is)]);
     if (is.status === 'pending' && (was?.status !== 'pending' || isOfAnother(was, is)))
       rows.held.push([...key, order_id, is.attempt, ...transactionCells(is)]);
@@ -137,9 +137,19 @@ function flowRows(
   return rows;
 }
 
-function newFlowValues(flow: LedgerFlow): JsonRow {
-  const { quantity, attempt, status, returned, sub_row } = flow;
-  return [quantity, attempt, FLOW_STATUS[status], returned, sub_row, ...transactionCells(flow)];
+/** One literal: most of the rows of a batch are these, and arrays that are put together cost several times as much. */
+function newFlowValues(
+  [sku_id, order_detail_id]: readonly [string, string],
+  order_id: string,
+  { quantity, attempt, status, returned, sub_row, transaction }: LedgerFlow,
+): JsonRow {
+  const transaction_id = transaction?.transaction_id ?? null;
+  const coordinator = transaction?.coordinator ?? null;
+  // prettier-ignore
+  return [
+    sku_id, order_detail_id, order_id, quantity, attempt, FLOW_STATUS[status], returned, sub_row,
+    transaction_id, coordinator,
+  ];
 }
 
 function returnValues({ order_detail_id, return_id, quantity }: NewReturn): JsonRow {
@@ -191,21 +201,12 @@ function transferValues({ direction, transfer: { transfer_id, amount, from, to }
   return [transfer_id, DIRECTION[direction], here.sub_row, amount, there.shard, there.sub_row];
 }
 
-function stockRowValues({
-  sub_row,
-  leaved,
-  held,
-  leavedMin,
-  totalMax,
-  mustBeOnSale,
-  epoch,
-  bringsNew,
-  mustBeSellable,
-}: StockRowChange): JsonRow {
+function stockRowValues(sku_id: string, change: StockRowChange): JsonRow {
+  const { sub_row, leaved, held, leavedMin, totalMax, mustBeOnSale, epoch, bringsNew, mustBeSellable } = change;
+  // prettier-ignore
   return [
-    sub_row,
-    ...[Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held)],
-    ...[leavedMin, totalMax, Number(mustBeOnSale), epoch, Number(bringsNew), Number(mustBeSellable)],
+    sku_id, sub_row, Math.max(0, leaved), Math.max(0, -leaved), Math.max(0, held), Math.max(0, -held),
+    leavedMin, totalMax, Number(mustBeOnSale), epoch, Number(bringsNew), Number(mustBeSellable),
   ];
 }
 
