@@ -4,7 +4,9 @@ import { expect } from 'chai';
 import type { Deduct } from '../../src/core/operation.ts';
 import type { DeductOutcome } from '../../src/core/outcome.ts';
 import { BatchingEngine } from '../../src/mysql/batching/batchingEngine.ts';
+import { CommitUnanswered } from '../../src/mysql/connection/failures.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
+import { applyBatch, partValues } from '../../src/mysql/sql/batch/applyBatch.ts';
 import { TextbookEngine } from '../../src/mysql/textbook/textbookEngine.ts';
 import { openShards } from '../support/engines/engines.ts';
 import { fresh } from '../support/gateway/gateway.ts';
@@ -14,6 +16,8 @@ import { commits, packetLength, commitReplyOf } from '../support/wire/packets.ts
 
 /** For a busy machine. */
 const WAIT_MS = 10_000;
+/** Shards refuse a deadline that is more than 5 s ahead. */
+const UNTIL_MS = 4_000;
 /** Errors that the code does not name. Most come from the server only before COMMIT, and some also at COMMIT. */
 const NUMBERS = [1021, 1053, 1114, 1180, 1264, 1290, 1792, 1836, 3032, 3101, 3819, 4031];
 
@@ -165,6 +169,42 @@ describe('a server error', () => {
         }
       });
     }
+  }
+
+  for (const number of [1053, 1213, 2013]) {
+    it(`in place of the answer to COMMIT proves nothing after a lock that is not waited for: ${number}`, async () => {
+      const [address] = (await own.load()).map((shard) => shard.address);
+      if (address === undefined) throw new Error('the shards file names no shard');
+      const sku_id = await opened();
+      const proxy = await errorInPlaceOfOk(address, number);
+      const [behind] = openShards({
+        shards: (await own.load()).map((shard) => ({ ...shard, address: { ...shard.address, port: proxy.port } })),
+        initialShards: 1,
+      });
+      try {
+        if (behind === undefined) throw new Error('no shard is open');
+        await behind.tried;
+        const untilMs = performance.now() + UNTIL_MS;
+        const flow = {
+          ...{ sku_id, order_detail_id: 'd', order_id: 'o', attempt: 0, quantity: 1, returned: 0 },
+          ...{ status: 'deducted' as const, sub_row: 0 },
+        };
+        const values = partValues(behind.clock.latest(untilMs), [], {
+          ...{ stockRows: [], returns: [], adjustments: [], transfers: [], completedHolds: [], records: [] },
+          flows: [{ was: null, is: flow }],
+        });
+        const failure: unknown = await behind.pool
+          .lend(untilMs, (connection) => applyBatch(connection, [{ schema: address.schema, values }], untilMs, sku_id))
+          .catch((error: unknown) => error);
+        expect(failure).to.be.instanceOf(CommitUnanswered);
+        expect(await own.query(0, `SELECT quantity FROM flow WHERE sku_id = '${sku_id}'`)).to.deep.equal([
+          { quantity: 1 },
+        ]);
+      } finally {
+        behind?.pool.close();
+        proxy.close();
+      }
+    });
   }
 
   it('that only a proxy sends proves nothing, wherever it arrives', async () => {

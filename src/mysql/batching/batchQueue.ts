@@ -64,6 +64,8 @@ export class BatchQueue {
   /** All shards that operations were queued for. */
   readonly #shards = new Set<Shard>();
   readonly #locked = new Map<string, LockedRow>();
+  /** The end of the latest mark. */
+  #lockedUntilMs: DeadlineMs = -Infinity;
   readonly #canGuess: (parts: readonly QueuedPart[]) => boolean;
   readonly #linesMax: number;
 
@@ -103,6 +105,7 @@ export class BatchQueue {
   lock(stockRows: Iterable<string>, isSure: boolean): void {
     const untilMs = performance.now() + LOCKED_MS;
     if (this.#locked.size > LOCKED_MAX) this.#locked.clear();
+    this.#lockedUntilMs = untilMs;
     for (const stockRow of stockRows) {
       const locked = { stockRow, isSure, untilMs };
       this.#locked.set(stockRow, { ...locked, withOthers: { ...locked, withOthers: null } });
@@ -132,6 +135,7 @@ export class BatchQueue {
 
   /** Whether some operation may need a batch apart: for a shard that does not serve, or for a locked row. */
   get mayNeedBatchApart(): boolean {
+    if (this.#locked.size > 0 && this.#lockedUntilMs < performance.now()) this.#locked.clear();
     return this.#locked.size > 0 || !this.#areAllServing;
   }
 

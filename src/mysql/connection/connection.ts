@@ -209,8 +209,8 @@ export class Connection {
       const query = this.#raw.query(sql, [...values], (error, answer) => {
         done(error === null ? null : Object.assign(error, { answered }), answer as Answer);
       });
-      // Once for each statement that returned no rows; a packet that writes has no others.
-      query.on('result', () => (answered += 1));
+      // Once for each statement: when its OK arrives, or the description of its rows.
+      query.on('fields', () => (answered += 1));
     };
     return this.#call(deadlineMs, sql, start, waitMs);
   }

@@ -37,6 +37,8 @@ const PAUSE_MS_MAX = 100;
 /** An attempt begins only with more time than this before the deadline. */
 const ATTEMPT_MS = 600;
 
+const OLDER_GATEWAYS = { is: 'not_done', reason: 'older gateways may work on a shard of the order' } as const;
+
 type Ended = Deducted | Refused | NotDone | OutcomeInDoubt;
 
 /** An attempt ended without a decision; the next one holds one server after the other. */
@@ -69,6 +71,8 @@ async function attemptUntil(ports: ServicePorts, order: Order, deadlineMs: Deadl
     if (isSequential) await pause(Math.random() * PAUSE_MS_MAX);
     const routed = await router.route(deadlineMs);
     if ('is' in routed) return routed;
+    // A layout may have come to a shard on which older gateways still work: they would undo the hold of a sold order.
+    if (!ports.records.areUsable(routed.map(({ shard }) => shard))) return OLDER_GATEWAYS;
     const ended = await new Attempt(ports, order, routed, isSequential, decisionDeadline(deadlineMs)).run();
     if (ended.is !== 'retry') return ended;
     for (const redirect of ended.redirects) {

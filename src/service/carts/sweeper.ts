@@ -21,10 +21,8 @@ export interface SweeperOptions {
 
 const ROUND_MS = 3_000;
 const CARTS_AT_ONCE = 16;
-/** Aborted records of a shard are deleted in one of so many rounds. */
-const ABORTED_ROUNDS = 5;
-/** Aborted records that are deleted in such a round, on one shard. */
-const ABORTED_MAX = 5_000;
+/** Aborted records that are deleted in one round, on one shard. */
+const ABORTED_MAX = 1_000;
 
 /**
  * Finishes or undoes unfinished carts. Every gateway has a sweeper, and any number may work at once: a cart is decided
@@ -36,7 +34,6 @@ export class Sweeper {
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> = Promise.resolve();
   #isStopped = false;
-  #rounds = 0;
 
   constructor(ports: ServicePorts, options: SweeperOptions) {
     this.#ports = ports;
@@ -58,7 +55,6 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const deadlineMs = performance.now() + ROUND_MS;
     const shards = Array.from({ length: this.#options.shardCount }, (_, shard): ShardIndex => shard);
-    this.#rounds += 1;
     await Promise.all(shards.map((shard) => this.#sweepShard(shard, deadlineMs).catch(this.#options.onFault)));
   }
 
@@ -78,15 +74,9 @@ export class Sweeper {
   async #sweepShard(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
     await Promise.all([
       this.#sweepCarts(shard, deadlineMs).catch(this.#options.onFault),
-      this.#deleteAborted(shard, deadlineMs).catch(this.#options.onFault),
+      this.#ports.records.deleteAborted(shard, ABORTED_MAX, deadlineMs).catch(this.#options.onFault),
       this.#ports.hot.maintainer.sweep(shard).catch(this.#options.onFault),
     ]);
-  }
-
-  /** In some of the rounds only: such records harm nobody, and there may be many shards. */
-  async #deleteAborted(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {
-    if ((this.#rounds + shard) % ABORTED_ROUNDS === 0)
-      await this.#ports.records.deleteAborted(shard, ABORTED_MAX, deadlineMs);
   }
 
   async #sweepCarts(shard: ShardIndex, deadlineMs: DeadlineMs): Promise<void> {

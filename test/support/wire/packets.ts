@@ -6,9 +6,13 @@ const ERROR = 0xff;
 const NO_ATTRIBUTES = Buffer.from([0, 1]);
 
 /** The statements that write a batch and commit it; the procedure's name ends with its version. */
-const BATCH = /^START TRANSACTION;CALL `[^`]+`\.apply_part_\d+\(/;
+const BATCH = /^START TRANSACTION;(?:SELECT [^;]* NOWAIT;)*CALL `[^`]+`\.apply_part_\d+\(/;
 /** A flag in the status of an OK: the answers to further statements of the same packet follow. */
 const MORE_TO_COME = 8;
+const OK = 0x00;
+const EOF = 0xfe;
+/** An EOF packet is shorter than this, with its head. */
+const EOF_LENGTH = 13;
 
 /**
  * The whole length of a packet in bytes. Three of the four bytes of its head give the length of the rest. Null: there
@@ -37,16 +41,26 @@ export function commits(packet: Buffer): boolean {
 }
 
 /**
- * The server's reply to a packet that commits: an OK for each of its statements, or an error that ends them. Null: the
- * reply is incomplete.
+ * The server's reply to a packet that commits: an OK for each of its statements that returns no rows, or an error that
+ * ends them. Null: the reply is incomplete.
  */
 export function commitReplyOf(reply: Buffer): 'ok' | 'error' | null {
+  // Rows follow their description. An EOF ends each of the two.
+  let endsToCome = 0;
   for (
     let rest = reply, length = packetLength(rest);
     length !== null && rest.length >= length;
     rest = rest.subarray(length), length = packetLength(rest)
   ) {
     if (rest[4] === ERROR) return 'error';
+    if (endsToCome > 0) {
+      if (rest[4] === EOF && length < EOF_LENGTH) endsToCome -= 1;
+      continue;
+    }
+    if (rest[4] !== OK) {
+      endsToCome = 2;
+      continue;
+    }
     if ((statusOf(rest) & MORE_TO_COME) === 0) return 'ok';
   }
   return null;

@@ -10,7 +10,7 @@ import type {
 import type { StockRowChange } from '../../../core/ledger/stockRowDraft.ts';
 import type { DeadlineMs, WithTransaction } from '../../../core/types.ts';
 import type { Connection, SqlValue } from '../../connection/connection.ts';
-import { CommitUnanswered, isBeforeCommit, ServerError } from '../../connection/failures.ts';
+import { CommitUnanswered, isBeforeCommit } from '../../connection/failures.ts';
 import { stockRowOfKeyText } from '../../../core/types.ts';
 import { bytesOf } from '../text/bytes.ts';
 import { linesText } from '../carts/cartLines.ts';
@@ -63,9 +63,18 @@ export async function applyBatch(
     );
   } catch (error) {
     // The procedure rolls back by itself. A statement before it leaves the transaction open.
-    if (locks.length > 0 && error instanceof ServerError) await connection.run('ROLLBACK', [], deadlineMs);
+    if (locks.length > 0 && !connection.isLost) await rollBack(connection, deadlineMs);
     if (isBeforeCommit(error, before.length)) throw error;
     throw new CommitUnanswered(errorText(error));
+  }
+}
+
+/** Ends the transaction. The connection is closed if that fails, which does not change what became of the batch. */
+async function rollBack(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
+  try {
+    await connection.run('ROLLBACK', [], deadlineMs);
+  } catch {
+    connection.destroy();
   }
 }
 
