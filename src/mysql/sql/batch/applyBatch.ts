@@ -69,7 +69,7 @@ export async function applyBatch(
   }
 }
 
-/** Ends the transaction. The connection is closed if that fails, which does not change what became of the batch. */
+/** Ends the transaction, or closes the connection when that fails. The outcome of the batch stays the same. */
 async function rollBack(connection: Connection, deadlineMs: DeadlineMs): Promise<void> {
   try {
     await connection.run('ROLLBACK', [], deadlineMs);
