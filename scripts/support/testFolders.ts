@@ -1,7 +1,4 @@
-/**
- * The folders of the tests that `npm test` runs. In this order: the last ones turn on early refusals, which stay on for
- * all tests with the same shards.
- */
+/** The folders of the tests that `npm test` runs. */
 export const SUBJECTS = [
   ...['project', 'http', 'batching', 'mysql', 'orders'],
   ...['carts', 'hot', 'reconcile', 'process', 'precheck'],

@@ -25,6 +25,9 @@ export interface TestGateway extends Gateway {
 }
 
 /**
+ * Starts a gateway. Early refusals delay the sale of new units on their shards for good, also for other gateways. So a
+ * gateway with `STOCKGATE_PRECHECK` needs shards of its own.
+ *
  * @param environment settings beside those of the stack
  * @param on the shards to serve; absent: the shared shards
  * @param decorate wraps the ports of the gateway; absent: no wrapper
@@ -35,6 +38,8 @@ export async function startTestGateway(
   log: Logger = createLog('silent'),
   decorate: (ports: BackendPorts) => BackendPorts = (ports) => ports,
 ): Promise<TestGateway> {
+  if (on === stack() && environment['STOCKGATE_PRECHECK'] !== undefined)
+    throw new TypeError('STOCKGATE_PRECHECK would delay restocks on the shared shards; use precheckedShards()');
   const config = await loadConfig({ ...on.environment, PORT: '0', ADMIN_PORT: '0', ...environment });
   const gateway = await startGateway(config, log, decorate);
   const client = httpClient(256);

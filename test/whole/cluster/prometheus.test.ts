@@ -12,6 +12,8 @@ import { projectPath } from '../../../src/projectPath.ts';
 import { eventually } from '../../support/run/eventually.ts';
 import { fresh, startTestGateway } from '../../support/gateway/gateway.ts';
 import type { TestGateway } from '../../support/gateway/gateway.ts';
+import type { OwnShards } from '../../support/rows/ownShards.ts';
+import { precheckedShards } from '../../support/systems/precheckGateway.ts';
 
 const DEPLOY = projectPath('deploy/prometheus');
 const SCRAPE = '1s';
@@ -39,12 +41,14 @@ async function toolOf(tool: Tool): Promise<Command> {
 describe('Prometheus', function () {
   this.timeout(FETCH_MS);
   const directory = ownPath(join(resolve('.local'), 'runs', 'prometheus'));
+  let shards: OwnShards;
   let gateways: TestGateway[] = [];
   let server: Supervised;
   let url: string;
 
   before(async () => {
-    gateways = await Promise.all([0, 1].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory' })));
+    shards = await precheckedShards(4);
+    gateways = await Promise.all([0, 1].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory' }, shards)));
     const [program, ...before] = await toolOf(PROMETHEUS);
     mkdirSync(directory, { recursive: true });
     const targets = gateways.map(({ adminUrl }) => `'${new URL(adminUrl).host}'`).join(', ');
@@ -74,6 +78,7 @@ describe('Prometheus', function () {
   after(async () => {
     await server?.stop(STOP_MS);
     await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await shards.drop();
     rmSync(directory, { recursive: true, force: true });
   });
 

@@ -18,7 +18,8 @@ const OPENING = `SELECT 'opening', ${iso('created_at')}, NULL, NULL, NULL, CAST(
 const SHARDS = `SELECT 'shards', NULL, CAST(shards AS BINARY), NULL, NULL, 0, 0, NULL FROM hot_sku WHERE sku_id = ?`;
 /** With the transaction in `id_2`, and its coordinator in `counts`. */
 const HOLDS = `
-  SELECT 'hold', NULL, order_detail_id, transaction_id, order_id, CAST(attempt AS SIGNED), CAST(coordinator AS SIGNED), NULL
+  SELECT 'hold', NULL, order_detail_id, transaction_id, order_id,
+         CAST(attempt AS SIGNED), CAST(coordinator AS SIGNED), NULL
     FROM cart_hold WHERE sku_id = ? AND order_detail_id > ? ORDER BY order_detail_id LIMIT ?`;
 
 /** The forced index has the time, then the primary key: a page is one range of it, however long the journal is. */
