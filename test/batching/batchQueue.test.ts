@@ -174,6 +174,16 @@ describe('batch queue', () => {
     expect(take(queue, NONE_BUSY, ANY_CLASS).batch).to.deep.equal([urgent, first]);
   });
 
+  it('returns operations that were put back first, then urgent ones, each in the order of their arrival', () => {
+    const [early, late, putBack] = [queued(order('a')), queued(order('b')), queued(order('c'))];
+    const [first, second] = [queued(order('d')), queued(order('e'))].map((each) => ({ ...each, isUrgent: true }));
+    if (first === undefined || second === undefined) throw new Error('there are two urgent operations');
+    const queue = queueOf(early, first, late, second);
+    queue.requeue([putBack]);
+    expect(take(queue, NONE_BUSY, ANY_CLASS).batch).to.deep.equal([putBack, first, second, early, late]);
+    expect(queue.isEmpty).to.equal(true);
+  });
+
   it('admits an operation over several shards only where all of them have room', () => {
     const [narrow, wide] = [shardOf(true, 1), shardOf(true)];
     const both = { ...queued(order('a')), parts: [wide, narrow].map((shard) => ({ shard, operation: order('a') })) };

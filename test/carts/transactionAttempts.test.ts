@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { StockEngine } from '../../src/core/ports/stockEngine.ts';
 import type { Line } from '../../src/core/types.ts';
 import type { ServicePorts } from '../../src/service/servicePorts.ts';
+import { completeUntilDone } from '../../src/service/carts/completeUntilDone.ts';
 import { deductOrder } from '../../src/service/orders/deductOrder.ts';
 import { RECORDS_ONLY_LEVEL } from '../../src/mysql/migrations/schemaLevel.ts';
 import { openCartBench, WAIT_MS } from '../support/carts/cartBench.ts';
@@ -154,6 +155,57 @@ describe('an order over several servers while older gateways may run', () => {
     expect(await transactionsOf(order_id)).to.deep.equal([]);
     await nothingHeld(sku_ids, 5_000);
     expect(endsOf(await cartRows(sku_ids), lines)).to.deep.equal(['deducted', 'deducted']);
+  });
+});
+
+describe('an order over several servers that is sent again by its gateway', () => {
+  let bench: TransactionBench;
+  before(async () => {
+    bench = await openTransactionBench();
+  });
+  after(() => bench.close());
+
+  it('begins no further transaction once older gateways may work on a shard', async () => {
+    const [order_id, other_id] = [fresh('rerouted'), fresh('holder')];
+    const sku_ids = [skuOn(3, order_id), skuOn(12, order_id)];
+    for (const sku_id of sku_ids) await bench.open(sku_id, 1);
+    const [first = ''] = sku_ids;
+    const holder = await TRANSACTION_STEPS.start(bench, other_id, linesOf([first], other_id), [], YOUNG);
+    expect(await holder.hold()).to.deep.equal(['held']);
+    let asked = 0;
+    // Usable when the way is chosen and for the first attempt, which meets the hold of the other order.
+    const around = (parts: ServicePorts): ServicePorts => {
+      const { records } = parts;
+      const areUsable = (): boolean => (asked += 1) <= 2;
+      return {
+        ...parts,
+        records: {
+          areUsable,
+          begin: (coordinator) => records.begin(coordinator),
+          resolve: (...given) => records.resolve(...given),
+          deleteAborted: (...given) => records.deleteAborted(...given),
+        },
+      };
+    };
+    const outcome = await bench.sell(order_id, linesOf(sku_ids, order_id), { around });
+    expect(outcome).to.deep.equal({ is: 'not_done', reason: 'older gateways may work on a shard of the order' });
+    expect(asked).to.equal(3);
+    await holder.decide('aborted');
+    await holder.complete('aborted');
+    await nothingHeld(sku_ids, 5_000);
+  });
+
+  it('is completed with growing pauses while a server does not answer', async () => {
+    const order_id = fresh('unreachable');
+    const lines = linesOf([skuOn(3, order_id)], order_id).map((line) => ({ ...line, shard: 3 }));
+    let calls = 0;
+    const notDone = () => {
+      calls += 1;
+      return Promise.resolve([{ is: 'not_done', reason: 'no answer' }] as never);
+    };
+    const engine = { ...bench.parts.engine, groupOf: () => null, apply: notDone, applyJointly: notDone };
+    await completeUntilDone({ ...bench.parts, engine }, { order_id, attempt: 1 }, lines, 'aborted');
+    expect(calls).to.be.within(4, 30);
   });
 });
 

@@ -54,11 +54,17 @@ const LOCKED_MAX = 10_000;
 export type BatchClass = 'guessed' | 'looked up' | Shard | LockedRow;
 
 /**
- * Operations that wait for a batch, in the order of their arrival. Stock rows that another transaction keeps locked are
- * marked. Operations with such a row are sent in batches of that row alone, so that it delays no others.
+ * Operations that wait for a batch: first those that were put back, then urgent ones, then the others, each in the
+ * order of their arrival. So an operation that was put back is decided from rows that were read, not behind new ones of
+ * the same row.
+ *
+ * Stock rows that another transaction keeps locked are marked. Operations with such a row are sent in batches of that
+ * row alone, so that it delays no others.
  */
 export class BatchQueue {
-  #waiting: QueuedOperation[] = [];
+  #putBack: QueuedOperation[] = [];
+  #urgent: QueuedOperation[] = [];
+  #others: QueuedOperation[] = [];
   /** No waiting operation has an earlier deadline. */
   #earliestMs: DeadlineMs = Infinity;
   /** All shards that operations were queued for. */
@@ -76,7 +82,7 @@ export class BatchQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#lists.every(({ length }) => length === 0);
   }
 
   /** @returns false if the bound of operations that wait for one of its shards is reached */
@@ -87,8 +93,7 @@ export class BatchQueue {
       for (const part of parts.slice(0, entered)) part.shard.batchAdmission.leave();
       return false;
     }
-    if (isUrgent) this.#waiting.unshift(queued);
-    else this.#waiting.push(queued);
+    (isUrgent ? this.#urgent : this.#others).push(queued);
     for (const { shard } of parts) this.#shards.add(shard);
     this.#earliestMs = Math.min(this.#earliestMs, queued.deadlineMs);
     return true;
@@ -98,7 +103,7 @@ export class BatchQueue {
   requeue(batch: readonly QueuedOperation[]): void {
     if (batch.length === 0) return;
     for (const { parts } of batch) for (const { shard } of parts) shard.batchAdmission.enter(Infinity);
-    this.#waiting = [...batch, ...this.#waiting];
+    this.#putBack = [...batch, ...this.#putBack];
     for (const { deadlineMs } of batch) this.#earliestMs = Math.min(this.#earliestMs, deadlineMs);
   }
 
@@ -123,7 +128,7 @@ export class BatchQueue {
   takeExpired(latestMs: DeadlineMs): QueuedOperation[] {
     if (this.#earliestMs >= latestMs) return [];
     const expired = this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
-    this.#earliestMs = this.#waiting.reduce((earliestMs, { deadlineMs }) => Math.min(earliestMs, deadlineMs), Infinity);
+    this.#earliestMs = Math.min(...this.#lists.flat().map(({ deadlineMs }) => deadlineMs));
     return expired;
   }
 
@@ -151,10 +156,23 @@ export class BatchQueue {
     );
   }
 
-  #remove(matches: (queued: QueuedOperation) => boolean): QueuedOperation[] {
-    if (!this.#waiting.some(matches)) return [];
-    const taken = this.#waiting.filter(matches);
-    this.#waiting = this.#waiting.filter((queued) => !matches(queued));
+  /** In the order in which they leave. */
+  get #lists(): readonly (readonly QueuedOperation[])[] {
+    return [this.#putBack, this.#urgent, this.#others];
+  }
+
+  /** Removes operations, and counts them as gone. @param isTaken called for each one, in the order of leaving */
+  #remove(isTaken: (queued: QueuedOperation) => boolean): QueuedOperation[] {
+    const taken: QueuedOperation[] = [];
+    const left = this.#lists.map((list) =>
+      list.filter((queued) => {
+        if (!isTaken(queued)) return true;
+        taken.push(queued);
+        return false;
+      }),
+    );
+    if (taken.length === 0) return taken;
+    [this.#putBack = [], this.#urgent = [], this.#others = []] = left;
     taken.forEach(leave);
     return taken;
   }
@@ -171,32 +189,26 @@ export class BatchQueue {
     isBusy: (stockRow: string) => boolean,
     mayGo: (batchClass: BatchClass) => boolean,
   ): { readonly batch: readonly QueuedOperation[]; readonly batchClass: BatchClass } {
-    const taken: QueuedOperation[] = [];
-    const left: QueuedOperation[] = [];
-    let [lines, bytes, operations] = [0, 0, 0];
+    let [lines, bytes, operations, count] = [0, 0, 0, 0];
     let batchClass: BatchClass = 'guessed';
-    for (const queued of this.#waiting) {
+    const batch = this.#remove((queued) => {
       const itsClass = this.#classOf(queued, uncertain);
       const fits =
-        taken.length === 0
+        count === 0
           ? mayGo(itsClass)
           : itsClass === batchClass &&
             lines + queued.stockRows.length <= this.#linesMax &&
             bytes + queued.bytes <= LARGEST_PACKET_BYTES &&
             (queued.isUrgent || operations < OPERATIONS_MAX);
-      if (!fits || queued.stockRows.some(isBusy)) {
-        left.push(queued);
-        continue;
-      }
+      if (!fits || queued.stockRows.some(isBusy)) return false;
       batchClass = itsClass;
-      taken.push(queued);
       lines += queued.stockRows.length;
       bytes += queued.bytes;
+      count += 1;
       if (!queued.isUrgent) operations += 1;
-      leave(queued);
-    }
-    this.#waiting = left;
-    return { batch: taken, batchClass };
+      return true;
+    });
+    return { batch, batchClass };
   }
 
   /**
@@ -205,7 +217,7 @@ export class BatchQueue {
    */
   uncertainRows(): ReadonlySet<string> {
     const uncertain = new Set<string>();
-    for (const { parts, stockRows } of this.#waiting)
+    for (const { parts, stockRows } of this.#lists.flat())
       if (!this.#canGuess(parts)) for (const stockRow of stockRows) uncertain.add(stockRow);
     return uncertain;
   }

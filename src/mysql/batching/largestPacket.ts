@@ -21,8 +21,8 @@ const REASON = '\u{10ffff}'.repeat(255);
 const ATTEMPT_MAX = 2 ** 32 - 1;
 const SHARD_MAX = 1_023;
 const DEADLINE = '2026-11-20 10:00:00.000000';
-/** `START TRANSACTION`, `COMMIT` and a `CALL` with a schema's name of 64 characters: for each shard, in bytes. */
-const STATEMENT_BYTES = 256;
+/** `START TRANSACTION`, `COMMIT`, a `CALL` and the lock of a row, with a schema of 64 characters: a shard, in bytes. */
+const STATEMENT_BYTES = 640;
 
 const NOTHING: WriteSet = {
   ...{ flows: [], stockRows: [], returns: [], adjustments: [] },

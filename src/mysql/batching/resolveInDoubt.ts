@@ -17,8 +17,8 @@ import { errorText } from '../../core/text/errorText.ts';
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
 /**
- * Finds the outcomes of a batch whose answer did not arrive, and resolves its operations: those of one shard together,
- * and each operation over several shards by itself, from the rows of all its shards. Once the shard's clock has passed
+ * Finds the outcomes of a batch whose answer did not arrive, and resolves its operations: those of the same shards
+ * together, from the rows of all these shards. Once the shard's clock has passed
  * the deadline of the batch, a batch that has not written its ids fails at its deadline check. One that has written
  * them makes these reads wait. So ids that are found are done, and ids that are not found never will be. Before the
  * deadline, only ids that are found have an outcome. If a row is locked, so that not all can be read at once, the
@@ -28,22 +28,18 @@ export async function resolveInDoubtBatch(
   batch: readonly QueuedOperation[],
   unanswered: BatchUnanswered,
 ): Promise<void> {
-  const ofOneShard = new Map<Shard, InDoubt[]>();
-  const groups: { readonly shards: readonly Shard[]; readonly some: InDoubt[] }[] = [];
+  const groups = new Map<string, { readonly shards: readonly Shard[]; readonly some: InDoubt[] }>();
   for (const [index, queued] of batch.entries()) {
-    const inDoubt: InDoubt = { queued, intended: unanswered.intended[index] ?? { is: 'deferred' } };
     const shards = queued.parts.map(({ shard }) => shard);
-    const [only] = shards;
-    const known = shards.length === 1 && only !== undefined ? ofOneShard.get(only) : undefined;
-    if (known !== undefined) {
-      known.push(inDoubt);
-      continue;
-    }
-    const some = [inDoubt];
-    groups.push({ shards, some });
-    if (shards.length === 1 && only !== undefined) ofOneShard.set(only, some);
+    const key = shards
+      .map(({ schema }) => schema)
+      .sort()
+      .join('\0');
+    const group = groups.get(key) ?? { shards, some: [] };
+    group.some.push({ queued, intended: unanswered.intended[index] ?? { is: 'deferred' } });
+    groups.set(key, group);
   }
-  await Promise.all(groups.map(({ shards, some }) => resolveAll(shards, some, unanswered)));
+  await Promise.all([...groups.values()].map(({ shards, some }) => resolveAll(shards, some, unanswered)));
 }
 
 interface InDoubt {

@@ -21,8 +21,10 @@ const TO_DELETE = 'INSERT INTO aborted_record (transaction_id) VALUES (?)';
 const FIND_OLD = `
 SELECT transaction_id FROM aborted_record
  WHERE ${isOlder('created_at', KEPT_SECONDS)} LIMIT ?`;
-const DELETE_RECORDS = "DELETE FROM order_record WHERE transaction_id IN (?) AND state = 'aborted'";
-const DELETE_ABORTED = 'DELETE FROM aborted_record WHERE transaction_id IN (?)';
+/** By the key: a scan would lock the records of all orders. */
+const DELETE_RECORDS = `
+DELETE r FROM order_record AS r FORCE INDEX (PRIMARY) WHERE r.transaction_id IN (?) AND r.state = 'aborted'`;
+const DELETE_ABORTED = 'DELETE a FROM aborted_record AS a FORCE INDEX (PRIMARY) WHERE a.transaction_id IN (?)';
 
 const STATES: readonly CommitDecision[] = ['committed', 'aborted'];
 
