@@ -821,6 +821,19 @@ CREATE TABLE `precheck` (
   CONSTRAINT `precheck_chk_1` CHECK ((`only_row` = 1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
 
+CREATE TABLE `reconciliation_walk` (
+  `only_row` tinyint unsigned NOT NULL DEFAULT '1',
+  `lease_token` binary(16) DEFAULT NULL,
+  `lease_until` datetime(6) DEFAULT NULL,
+  `after_sku` varbinary(64) DEFAULT NULL,
+  `after_record` binary(16) DEFAULT NULL,
+  `round_skus` bigint unsigned NOT NULL DEFAULT '0',
+  `last_round_skus` bigint unsigned DEFAULT NULL,
+  `last_round_at` datetime(6) DEFAULT NULL,
+  PRIMARY KEY (`only_row`),
+  CONSTRAINT `reconciliation_walk_chk_1` CHECK ((`only_row` = 1))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
+
 CREATE TABLE `shard` (
   `only_row` tinyint unsigned NOT NULL DEFAULT '1',
   `shard_index` smallint unsigned NOT NULL,

@@ -1,3 +1,4 @@
+import { DIFFERENCE_KINDS } from '../../src/core/books/reconciliation.ts';
 import { HOTTEST_MAX } from '../../src/core/hot/hotKeyTracker.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { UNREADABLE_KINDS } from '../../src/core/unreadableRow.ts';
@@ -49,6 +50,7 @@ export function metricLabels(): MetricLabel[] {
 
     own('answered', 'whether the shard answered', ['true', 'false']),
     own('kind', 'the kind of unreadable row', UNREADABLE_KINDS, /^stockgate_unreadable_rows$/),
+    own('kind', 'the kind of difference', DIFFERENCE_KINDS, /^stockgate_continuous_reconciliation_/),
     own('kind', 'the kind of garbage collection', null, /_gc_/),
     own('tier', 'the source of the pre-check', Object.keys(TIERS)),
 

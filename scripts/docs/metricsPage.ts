@@ -35,7 +35,7 @@ const GROUPS: readonly { readonly title: string; readonly names: RegExp }[] = [
   { title: 'Requests', names: /^stockgate_(request|operations_|hottest_)/ },
   { title: 'Shards and connections', names: /^stockgate_(shard_|breaker_|retries|pool_)/ },
   { title: 'Carts and holds', names: /^stockgate_(cart|hold|sweeps_)/ },
-  { title: 'Rows', names: /^stockgate_(reconciliation_|unreadable_)/ },
+  { title: 'Rows', names: /^stockgate_(reconciliation_|continuous_reconciliation_|unreadable_)/ },
   { title: 'Pre-check', names: /^stockgate_precheck_/ },
   { title: 'Process', names: /^/ },
 ];
@@ -60,6 +60,7 @@ export function documentedMetrics(): DocumentedMetric[] {
     registry,
   );
   metrics.unreadable(() => []);
+  metrics.continuousReconciliation();
   metrics.tiers(() => ({ skus: 0, ids: 0 }));
   // The library's types leave out the names of the labels.
   return registry.getMetricsAsArray() as unknown as DocumentedMetric[];

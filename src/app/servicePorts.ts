@@ -21,6 +21,7 @@ import { Sweeper } from '../service/carts/sweeper.ts';
 import type { UnreadableRows } from '../service/tasks/unreadableRows.ts';
 import { WatchedEngine } from '../service/tasks/watchedEngine.ts';
 import type { FailedOperation } from '../service/tasks/watchedEngine.ts';
+import { createContinuousReconciliation } from './reconciliation.ts';
 import { createTiers } from './tiers.ts';
 import type { Tiers } from './tiers.ts';
 
@@ -57,7 +58,8 @@ export interface GatewayServices {
   readonly ports: ServicePorts;
   readonly metrics: Metrics;
   readonly tiers: Tiers;
-  readonly sweeper: Sweeper;
+  /** Each runs from its start to its stop. */
+  readonly tasks: readonly { start(): void; stop(): Promise<unknown> }[];
 }
 
 /** Makes the ports that the use cases of both listeners work with. Nothing runs before the tasks are started. */
@@ -110,7 +112,13 @@ export function createServicePorts({
     onUnreadable: (row) => unreadable.add(row),
     onFault,
   });
-  return { ports: parts, metrics, tiers, sweeper };
+  const reconciler = createContinuousReconciliation({ config, log, shards, routing, metrics, onFault });
+  return {
+    ports: parts,
+    metrics,
+    tiers,
+    tasks: [sweeper, hot.maintainer, ...(reconciler === null ? [] : [reconciler])],
+  };
 }
 
 /** Counts and logs the operations that were not done or are in doubt. */

@@ -56,7 +56,7 @@ export async function startGateway(
     ports: servicePorts,
     metrics,
     tiers,
-    sweeper,
+    tasks,
   } = createServicePorts({ config, log, backend, ports, unreadable, onFault });
   const rates = createRates(config, log);
   const tracer = await createTracer(config, log);
@@ -81,9 +81,8 @@ export async function startGateway(
     stopHeat();
     await tiers.stop();
     await rates.stop();
-    // Work that is not done in time is left to the sweepers of other gateways.
-    servicePorts.backgroundTasks.add(() => sweeper.stop());
-    servicePorts.backgroundTasks.add(() => servicePorts.hot.maintainer.stop());
+    // Work that is not done in time is left to other gateways.
+    for (const task of tasks) servicePorts.backgroundTasks.add(() => task.stop());
     await servicePorts.backgroundTasks.finish(Math.max(FINISH_MS_MIN, untilMs - performance.now()));
     backend.close();
     await tracer?.stop();
@@ -96,9 +95,8 @@ export async function startGateway(
     throw error;
   }
   started = true;
-  sweeper.start();
+  for (const task of tasks) task.start();
   tiers.start();
-  servicePorts.hot.maintainer.start();
   const [publicUrl = '', adminUrl = ''] = servers.map(urlOf);
   return {
     publicUrl,

@@ -47,6 +47,8 @@ export interface Config {
   readonly traces: { readonly url: string; readonly share: number } | null;
   /** Null: Redis is not used. */
   readonly redis: RedisConfig | null;
+  /** The time for one round of the continuous reconciliation; 0: it is off. */
+  readonly reconciliationRoundMs: number;
   readonly logLevel: Settings['STOCKGATE_LOG_LEVEL'];
   readonly initialShards: number;
   readonly shards: readonly ShardConfig[];
@@ -92,6 +94,7 @@ export async function loadConfig(environment: NodeJS.ProcessEnv = process.env, f
     rate: rateOf(settings),
     traces: tracesOf(settings),
     redis: redisOf(settings),
+    reconciliationRoundMs: settings.STOCKGATE_RECONCILIATION_ROUND_SECONDS * 1_000,
     logLevel: settings.STOCKGATE_LOG_LEVEL,
     initialShards,
     shards,

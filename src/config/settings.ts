@@ -154,6 +154,17 @@ const observation = {
   }),
 };
 
+const reconciliation = {
+  STOCKGATE_RECONCILIATION_ROUND_SECONDS: Type.Integer({
+    minimum: 0,
+    maximum: 86_400,
+    default: 480,
+    description:
+      'The time in which the continuous reconciliation compares every SKU once. It takes at most a tenth of a ' +
+      'connection of each shard, so a round of large shards can take longer. `0` turns it off.',
+  }),
+};
+
 /** The settings by subject. `docs/configuration.md` has a table of each group. */
 export const settingGroups = [
   { title: 'Listeners', settings: listeners },
@@ -162,6 +173,7 @@ export const settingGroups = [
   { title: 'Pre-check and cached answers', settings: preCheck },
   { title: 'Rate limits', settings: rates },
   { title: 'Redis', settings: redis },
+  { title: 'Reconciliation', settings: reconciliation },
   { title: 'Log and traces', settings: observation },
 ] as const;
 
@@ -173,6 +185,7 @@ export const settingsSchema = Type.Object({
   ...preCheck,
   ...rates,
   ...redis,
+  ...reconciliation,
   ...observation,
 });
 

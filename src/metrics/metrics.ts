@@ -7,6 +7,8 @@ import { UNREADABLE_KINDS } from '../core/unreadableRow.ts';
 import type { UnreadableKind } from '../core/unreadableRow.ts';
 import type { MetricsPage, MetricsSnapshot } from './addUp.ts';
 import { cartSeries } from './cartSeries.ts';
+import { continuousReconciliationSeries, reconciliationSeries } from './reconciliationSeries.ts';
+import type { ContinuousReconciliationSeries } from './reconciliationSeries.ts';
 import { shardSeries } from './shardSeries.ts';
 import { tierSeries } from './tierSeries.ts';
 import type { TierSeries } from './tierSeries.ts';
@@ -27,6 +29,8 @@ export interface Metrics {
   swept(shard: string, leftOver: UnfinishedCarts | null): void;
   /** Records the number of differences that a reconciliation of all SKUs has found. */
   reconciled(differences: number): void;
+  /** Makes the series of the continuous reconciliation. */
+  continuousReconciliation(): ContinuousReconciliationSeries;
   /** Makes the series of rows that cannot be read. @param counts read at each scrape */
   unreadable(counts: () => readonly UnreadableCount[]): void;
   /**
@@ -72,6 +76,7 @@ export function createMetrics(
     ...requests,
     swept,
     reconciled,
+    continuousReconciliation: () => continuousReconciliationSeries(registers, shards),
     unreadable: (counts) => unreadableSeries(registers, shards, counts),
     tiers: (known) => tierSeries(registers, known),
     snapshot: () => registry.getMetricsAsJSON(),
@@ -121,22 +126,6 @@ function hottestSeries(registers: Registry[], hottest: () => readonly HotSku[]):
       for (let rank = 1; rank <= HOTTEST_MAX; rank += 1) this.set({ rank }, skus[rank - 1]?.lines_per_second ?? 0);
     },
   });
-}
-
-function reconciliationSeries(registers: Registry[]): Metrics['reconciled'] {
-  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, aggregator: 'max', registers });
-  const differences = gauge(
-    'stockgate_reconciliation_differences',
-    'Differences that the last reconciliation of all SKUs through this gateway found',
-  );
-  const reconciledAt = gauge(
-    'stockgate_reconciliation_timestamp_seconds',
-    'Time of the last reconciliation of all SKUs through this gateway; 0: none since the start',
-  );
-  return (found) => {
-    differences.set(found);
-    reconciledAt.setToCurrentTime();
-  };
 }
 
 function unreadableSeries(

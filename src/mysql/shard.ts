@@ -12,7 +12,7 @@ import { Gate } from './connection/lockGate.ts';
 import { WatermarkKeeper } from './restore/watermarkKeeper.ts';
 import { ConnectionPool } from './connection/pool.ts';
 import { RetryBudget } from './connection/retryBudget.ts';
-import { GATEWAY_LEVEL, RECORDS_ONLY_LEVEL } from './migrations/schemaLevel.ts';
+import { GATEWAY_LEVEL } from './migrations/schemaLevel.ts';
 import { checkShard } from './sql/session/checkShard.ts';
 import type { ShardCheck } from './sql/session/checkShard.ts';
 import { readOrTurnOn } from './sql/stock/precheck.ts';
@@ -154,9 +154,9 @@ export class Shard {
     return this.#check === null ? null : this.#check.settings.durable.length === 0;
   }
 
-  /** Whether gateways of before the records of orders are shut out, and had time to stop. */
-  get excludesOldCarts(): boolean {
-    return this.#check !== null && this.#check.schema_level >= RECORDS_ONLY_LEVEL;
+  /** Whether a migration was applied and its gateways shut out, when the shard was last inspected. */
+  isAtLevel(level: number): boolean {
+    return this.#check !== null && this.#check.schema_level >= level;
   }
 
   state(): ShardState {

@@ -14,6 +14,7 @@ import {
   sendSplitAgain,
   quiescentState,
 } from './finalChecks.ts';
+import { nothingDiffers } from './continuousCheck.ts';
 import type { Violation } from './rules/books.ts';
 import { SELLABLE_MS_MAX } from './rules/bounds.ts';
 import { resend, sendOpening, sendResize } from './calls.ts';
@@ -114,6 +115,7 @@ export async function runRound(world: ProofWorld, options: RoundOptions): Promis
       ...late,
       ...check(scene.history, final, isBroken ? healedMs : 0, world.hasTiers),
       ...leftUnsold(final),
+      ...(await nothingDiffers(world)),
     ];
     return {
       ...summary,

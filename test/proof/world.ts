@@ -71,6 +71,7 @@ export async function startProofWorld(
       PORT: '0',
       ADMIN_PORT: '0',
       STOCKGATE_LOG_LEVEL: 'silent',
+      STOCKGATE_RECONCILIATION_ROUND_SECONDS: '3',
       ...environment,
     });
   const gateways = await Promise.all(

@@ -10,6 +10,15 @@ export interface RepairOutcome {
   readonly is: 'mended' | 'changed';
 }
 
+/** SKUs in the order of their ids' bytes. */
+export interface SkuIdPage {
+  readonly sku_ids: readonly string[];
+  /** Ids that are not text, so that no caller can name them: each for operators. */
+  readonly unreadable: readonly string[];
+  /** The last id in hexadecimal digits; null: there is no further SKU. */
+  readonly next: string | null;
+}
+
 /**
  * Compares a shard's tables with each other, and reads the rows that must be compared with other shards. It takes locks
  * only for a repair. Its reads throw when the shard cannot be read: rows that were not read do not count as correct.
@@ -17,6 +26,13 @@ export interface RepairOutcome {
 export interface Auditor {
   /** Checks SKUs in one snapshot. @param sku_ids null: all SKUs */
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit>;
+
+  /**
+   * Reads a page of the ids of all SKUs that have a stock row, a flow or an adjustment on the shard.
+   *
+   * @param afterHex `next` of the previous page; null: start with the first SKU
+   */
+  readSkuIds(shard: ShardIndex, afterHex: string | null, max: number, deadlineMs: DeadlineMs): Promise<SkuIdPage>;
 
   /**
    * Reads a page of the records of decided carts, in the order of their keys.
@@ -65,11 +81,11 @@ export interface Auditor {
   /**
    * Reads a page of the lines that transactions sold on a shard and that were not cancelled.
    *
-   * @param query.sku_id only this SKU; null: all SKUs
+   * @param query.sku_ids only these SKUs, at least one; null: all SKUs
    */
   readTransactionSales(
     shard: ShardIndex,
-    query: { readonly after: SalePosition | null; readonly max: number; readonly sku_id: string | null },
+    query: { readonly after: SalePosition | null; readonly max: number; readonly sku_ids: readonly string[] | null },
     deadlineMs: DeadlineMs,
   ): Promise<CartSalesPage>;
 

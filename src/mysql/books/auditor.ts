@@ -4,7 +4,7 @@ import type { CartKey, DeadlineMs, FlowKey, ShardIndex } from '../../core/types.
 import type { CartSalesPage } from '../../core/books/cartSales.ts';
 import type { Adjust } from '../../core/operation.ts';
 import type { NotDone, WrongShard, OutcomeInDoubt } from '../../core/outcome.ts';
-import type { Auditor, RepairOutcome } from '../../core/ports/auditor.ts';
+import type { Auditor, RepairOutcome, SkuIdPage } from '../../core/ports/auditor.ts';
 import type {
   CartPage,
   DecidedCart,
@@ -23,6 +23,7 @@ import { findHoldGaps, findReturnGaps } from '../sql/books/findGaps.ts';
 import type { Gap } from '../sql/books/findGaps.ts';
 import { findOverdueHolds } from '../sql/books/findOverdueHolds.ts';
 import { readUnbalanced } from '../sql/books/readBalances.ts';
+import { readSkuIds } from '../sql/books/readSkuIds.ts';
 import { findRecentCarts, readDecidedCarts, readCommitDecisions } from '../sql/carts/readDecidedCarts.ts';
 import type { CartPageQuery } from '../sql/carts/readDecidedCarts.ts';
 import { readTransactionSales } from '../sql/carts/readCartSales.ts';
@@ -40,15 +41,22 @@ import { whileServerAnswers } from '../connection/whileServerAnswers.ts';
  */
 export class ShardAuditor implements Auditor {
   readonly #shards: readonly Shard[];
+  readonly #waitMs: number | undefined;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param waitMs the longest wait for one sum of a SKU's rows; if absent, as for any statement of the shards */
+  constructor(shards: readonly Shard[], waitMs?: number) {
     this.#shards = shards;
+    this.#waitMs = waitMs;
   }
 
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit> {
     return this.#lend(shard, deadlineMs, (connection) =>
-      inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids)),
+      inSnapshot(connection, deadlineMs, (snapshot) => auditOf(snapshot, shard, sku_ids), this.#waitMs),
     );
+  }
+
+  readSkuIds(shard: ShardIndex, afterHex: string | null, max: number, deadlineMs: DeadlineMs): Promise<SkuIdPage> {
+    return this.#lend(shard, deadlineMs, (connection) => readSkuIds(connection, afterHex, max, deadlineMs));
   }
 
   readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {
@@ -80,7 +88,9 @@ export class ShardAuditor implements Auditor {
     query: Parameters<Auditor['readTransactionSales']>[1],
     deadlineMs: DeadlineMs,
   ): Promise<CartSalesPage> {
-    return this.#lend(shard, deadlineMs, (connection) => readTransactionSales(connection, query, deadlineMs));
+    return this.#lend(shard, deadlineMs, (connection) =>
+      readTransactionSales(connection, query, deadlineMs, this.#waitMs),
+    );
   }
 
   readFlows(shard: ShardIndex, keys: readonly FlowKey[], deadlineMs: DeadlineMs): Promise<readonly SoldFlow[]> {

@@ -12,6 +12,7 @@ import type { Unreadable } from '../connection/failures.ts';
 import { reportingUnreadable } from '../connection/reportingUnreadable.ts';
 import { withRetries } from '../connection/retries.ts';
 import { transact } from '../connection/transaction.ts';
+import { RECORDS_ONLY_LEVEL } from '../migrations/schemaLevel.ts';
 import type { Shard } from '../shard.ts';
 import { deleteOldAborted, insertAborted, isAbandoned, lockRecord } from '../sql/carts/orderRecords.ts';
 
@@ -40,7 +41,7 @@ export class OrderRecordStore implements OrderRecords {
   }
 
   areUsable(shards: readonly ShardIndex[]): boolean {
-    return shards.every((shard) => this.#shard(shard).excludesOldCarts);
+    return shards.every((shard) => this.#shard(shard).isAtLevel(RECORDS_ONLY_LEVEL));
   }
 
   async resolve(

@@ -9,3 +9,9 @@ export const GATEWAY_LEVEL = 11;
  * orders over several servers use the older protocol.
  */
 export const RECORDS_ONLY_LEVEL = 12;
+
+/**
+ * The migration with the table of the continuous reconciliation. It is not needed to serve a shard: without it, the
+ * shard is reconciled only on demand.
+ */
+export const RECONCILIATION_LEVEL = 13;

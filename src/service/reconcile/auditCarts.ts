@@ -60,6 +60,28 @@ export async function auditCarts(
   return [...found, ...(await judgeBareCarts(ports, bare, only, deadlineMs))];
 }
 
+/**
+ * Compares one page of the order records of a shard with the flows of all shards.
+ *
+ * @param after the last transaction of the page before, in hexadecimal digits; null: the first page
+ * @returns null: the shard could not be read; otherwise the number of records, the differences, and the last
+ *   transaction, which is null on the last page
+ */
+export async function auditRecordPage(
+  ports: CartAuditPorts,
+  shard: ShardIndex,
+  after: string | null,
+  deadlineMs: DeadlineMs,
+): Promise<{ readonly count: number; readonly differences: StockDifference[]; readonly next: string | null } | null> {
+  const { auditor, readFailures } = ports;
+  const query = { after, max: CARTS_AT_A_TIME, naming: null };
+  const page = await readFailures.tryRead(shard, () => auditor.readOrderRecords(shard, query, deadlineMs));
+  if (page === null) return null;
+  for (const record of page.unreadable) readFailures.addRow(shard, record);
+  const { carts, next } = page;
+  return { count: carts.length, differences: await judgeCarts(ports, carts, deadlineMs), next };
+}
+
 /** Reads the carts of some differences again, and judges them again. */
 export async function auditCartsAgain(
   ports: CartAuditPorts,

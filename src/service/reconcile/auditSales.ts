@@ -16,18 +16,18 @@ const SALES_AT_A_TIME = 2_000;
  * the flows first: a line is sold after the record was committed, so while traffic runs the record of each sold line is
  * there.
  *
- * @param only one SKU, or null: all
+ * @param only some SKUs, or null: all
  */
 export async function auditSales(
   ports: CartAuditPorts,
   shard: ShardIndex,
-  only: string | null,
+  only: readonly string[] | null,
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
   const { auditor, readFailures } = ports;
   const read = (after: CartSalesPage['next']): Promise<CartSalesPage | null> =>
     readFailures.tryRead(shard, () =>
-      auditor.readTransactionSales(shard, { after, max: SALES_AT_A_TIME, sku_id: only }, deadlineMs),
+      auditor.readTransactionSales(shard, { after, max: SALES_AT_A_TIME, sku_ids: only }, deadlineMs),
     );
   const found: StockDifference[] = [];
   for (let nextPage: ReturnType<typeof read> | null = read(null); nextPage !== null;) {

@@ -5,6 +5,9 @@ import type { ReadFailures } from './readFailures.ts';
 /** Ids in one statement. MariaDB uses no index ranges for a list of a thousand values, and each id has two values. */
 export const KEYS_AT_A_TIME = 400;
 
+/** Shards that are audited at once. Few: an audit loads their servers, and it is not urgent. */
+export const SHARDS_AT_A_TIME = 4;
+
 /** The dependencies of comparing carts with the rows of all shards. */
 export interface CartAuditPorts {
   readonly routing: Routing;

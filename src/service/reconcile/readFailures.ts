@@ -18,6 +18,11 @@ export class ReadFailures {
     return this.#reasons.get(shard) ?? null;
   }
 
+  /** Whether some shard could not be read, so that differences may be missing. */
+  get areAny(): boolean {
+    return this.#reasons.size > 0;
+  }
+
   /** The rows of a shard that cannot be read. */
   rowsOf(shard: ShardIndex): readonly string[] {
     return this.#rows.get(shard) ?? [];
@@ -32,6 +37,12 @@ export class ReadFailures {
     const others = rows.length > ROWS_NAMED ? `; and ${rows.length - ROWS_NAMED} more` : '';
     const count = rows.length === 1 ? 'one row' : `${rows.length} rows`;
     return `${count} cannot be read: ${rows.slice(0, ROWS_NAMED).join('; ')}${others}`;
+  }
+
+  /** Why some shard, or some row, could not be read, for operators; null: all was read. */
+  firstReason(): string | null {
+    for (const shard of [...this.#reasons.keys(), ...this.#rows.keys()]) return this.reasonOf(shard);
+    return null;
   }
 
   /** Adds a row that cannot be read. The other rows of the shard are still read. @param row its ids and its fault */

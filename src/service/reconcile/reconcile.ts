@@ -2,24 +2,18 @@ import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import type { NotDone } from '../../core/outcome.ts';
 import type { Auditor } from '../../core/ports/auditor.ts';
 import type { StockReader } from '../../core/ports/stockReader.ts';
-import { foundTwice } from '../../core/books/reconciliation.ts';
-import type { ShardAudit, StockDifference } from '../../core/books/reconciliation.ts';
-import { auditCartsAgain, auditCarts } from './auditCarts.ts';
-import { auditHolds } from './auditHolds.ts';
-import { auditSales } from './auditSales.ts';
-import { pause } from '../../core/async/pause.ts';
+import type { StockDifference } from '../../core/books/reconciliation.ts';
+import { auditCarts } from './auditCarts.ts';
+import { auditSkus } from './auditSkus.ts';
+import { SHARDS_AT_A_TIME } from './cartAuditPorts.ts';
+import type { CartAuditPorts } from './cartAuditPorts.ts';
+import { confirm } from './confirm.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
 import { repair } from './repair.ts';
 import type { Repair } from './repair.ts';
 import type { Routing } from '../routing/routing.ts';
 import { ReadFailures } from './readFailures.ts';
 
-/** Shards that are audited at once. Few: an audit loads their servers, and it is not urgent. */
-const WIDTH = 4;
-/** The pause between the two reads. Operations that were under way at the first read have ended at the second. */
-const PAUSE_MS = 1_000;
-/** With more suspected SKUs than this, the second read audits the whole shard. */
-const SKUS_AGAIN_MAX = 500;
 /** The longest time for reading one SKU, or for adding up its journal while its row is locked. */
 const ONE_SKU_MS = 10_000;
 
@@ -87,7 +81,7 @@ export async function reconcile(
   }
   const all = Array.from({ length: shardCount }, (_, shard): ShardIndex => shard);
   const firstRead = { ...ports, readFailures: new ReadFailures() };
-  const first = await mapWithLimit(all, WIDTH, async (shard) => {
+  const first = await mapWithLimit(all, SHARDS_AT_A_TIME, async (shard) => {
     const audited = await readFirst(firstRead, shard, { sku_id, deadlineMs });
     options.onShard?.(shard);
     return audited;
@@ -103,7 +97,7 @@ export async function reconcile(
       flow_count,
       fault: firstRead.readFailures.reasonOf(shard) ?? secondRead.readFailures.reasonOf(shard),
     })),
-    differences: await mapWithLimit(confirmed, WIDTH, async (difference) => {
+    differences: await mapWithLimit(confirmed, SHARDS_AT_A_TIME, async (difference) => {
       const { auditor } = ports;
       const repaired = await repair(difference, suspicions, {
         auditor,
@@ -115,11 +109,6 @@ export async function reconcile(
   };
 }
 
-interface AuditPorts extends ReconcilePorts {
-  /** Collects the shards that could not be read: they are reported, and do not delay the others. */
-  readonly readFailures: ReadFailures;
-}
-
 interface AuditedShard {
   readonly shard: ShardIndex;
   readonly sku_count: number;
@@ -128,7 +117,7 @@ interface AuditedShard {
   readonly differences: readonly StockDifference[];
 }
 
-const NOTHING: ShardAudit = { sku_count: 0, flow_count: 0, differences: [], overdue: [] };
+const NOTHING = { sku_count: 0, flow_count: 0, differences: [] };
 
 interface AuditQuery {
   readonly sku_id: string | null;
@@ -136,61 +125,15 @@ interface AuditQuery {
 }
 
 async function readFirst(
-  ports: AuditPorts,
+  ports: CartAuditPorts,
   shard: ShardIndex,
   { sku_id, deadlineMs }: AuditQuery,
 ): Promise<AuditedShard> {
-  const { auditor, readFailures } = ports;
   // For one SKU too, every shard is audited: its rows may lie on any, and a shard without rows of it answers fast.
-  const audit = await readFailures.tryRead(shard, () =>
-    auditor.audit(shard, sku_id === null ? null : [sku_id], deadlineMs),
-  );
+  const audit = await auditSkus(ports, shard, sku_id === null ? null : [sku_id], deadlineMs);
   if (audit === null) return { shard, ...NOTHING };
-  const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
-  const sold = await readFailures.tryRead(shard, () => auditCarts(ports, shard, sku_id, deadlineMs));
-  const unrecorded = await readFailures.tryRead(shard, () => auditSales(ports, shard, sku_id, deadlineMs));
-  const { sku_count, flow_count, differences } = audit;
-  return {
-    ...{ shard, sku_count, flow_count },
-    differences: [...differences, ...(held ?? []), ...(sold ?? []), ...(unrecorded ?? [])],
-  };
-}
-
-/** Audits the suspected SKUs again after a pause. @returns the differences of both reads */
-async function confirm(
-  ports: AuditPorts,
-  suspicions: readonly StockDifference[],
-  deadlineMs: DeadlineMs,
-): Promise<StockDifference[]> {
-  await pause(PAUSE_MS);
-  await ports.routing.refresh();
-  const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
-  const second = await mapWithLimit(suspects, WIDTH, (shard) =>
-    readAgain(
-      ports,
-      shard,
-      suspicions.filter((suspicion) => suspicion.shard === shard),
-      deadlineMs,
-    ),
-  );
-  return foundTwice(suspicions, second.flat());
-}
-
-async function readAgain(
-  ports: AuditPorts,
-  shard: ShardIndex,
-  suspicions: readonly StockDifference[],
-  deadlineMs: DeadlineMs,
-): Promise<StockDifference[]> {
-  const { auditor, readFailures } = ports;
-  const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
-  const audit = await readFailures.tryRead(shard, () =>
-    auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs),
-  );
-  if (audit === null) return [];
-  const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
-  const sold = await readFailures.tryRead(shard, () => auditCartsAgain(ports, suspicions, deadlineMs));
-  return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
+  const sold = await ports.readFailures.tryRead(shard, () => auditCarts(ports, shard, sku_id, deadlineMs));
+  return { shard, ...audit, differences: [...audit.differences, ...(sold ?? [])] };
 }
 
 /** A short deadline for the reads of one SKU, so that a silent server does not delay them. */

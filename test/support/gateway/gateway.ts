@@ -24,6 +24,9 @@ export interface TestGateway extends Gateway {
   stop(): Promise<void>;
 }
 
+/** The continuous reconciliation is off, so that no statements of its own disturb a test that counts statements. */
+const DEFAULTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_RECONCILIATION_ROUND_SECONDS: '0' };
+
 /**
  * Starts a gateway. Early refusals delay the sale of new units on their shards for good, also for other gateways. So a
  * gateway with `STOCKGATE_PRECHECK` needs shards of its own.
@@ -40,7 +43,7 @@ export async function startTestGateway(
 ): Promise<TestGateway> {
   if (on === stack() && environment['STOCKGATE_PRECHECK'] !== undefined)
     throw new TypeError('STOCKGATE_PRECHECK would delay restocks on the shared shards; use precheckedShards()');
-  const config = await loadConfig({ ...on.environment, PORT: '0', ADMIN_PORT: '0', ...environment });
+  const config = await loadConfig({ ...on.environment, ...DEFAULTS, ...environment });
   const gateway = await startGateway(config, log, decorate);
   const client = httpClient(256);
   const call = (

@@ -17,6 +17,7 @@ import { precheckedShards } from '../../support/systems/precheckGateway.ts';
 
 const DEPLOY = projectPath('deploy/prometheus');
 const SCRAPE = '1s';
+const SETTINGS = { STOCKGATE_PRECHECK: 'memory', STOCKGATE_RECONCILIATION_ROUND_SECONDS: '2' };
 /** The first run fetches Prometheus from the packages of the machine's release. */
 const FETCH_MS = 300_000;
 const WAIT_MS = 60_000;
@@ -48,7 +49,7 @@ describe('Prometheus', function () {
 
   before(async () => {
     shards = await precheckedShards(4);
-    gateways = await Promise.all([0, 1].map(() => startTestGateway({ STOCKGATE_PRECHECK: 'memory' }, shards)));
+    gateways = await Promise.all([0, 1].map(() => startTestGateway(SETTINGS, shards)));
     const [program, ...before] = await toolOf(PROMETHEUS);
     mkdirSync(directory, { recursive: true });
     const targets = gateways.map(({ adminUrl }) => `'${new URL(adminUrl).host}'`).join(', ');

@@ -41,17 +41,23 @@ export function readCartSales(
   return readPage(connection, { sql: SINCE, values: [sinceMs] }, page, deadlineMs);
 }
 
-/** A page of the lines that transactions sold and that were not cancelled. @param query.sku_id null: all SKUs */
+/**
+ * A page of the lines that transactions sold and that were not cancelled.
+ *
+ * @param query.sku_ids at least one; null: all SKUs
+ * @param waitMs the longest wait for the answer; if absent, as for any statement
+ */
 export function readTransactionSales(
   connection: Connection,
-  { sku_id, ...page }: PageQuery & { readonly sku_id: string | null },
+  { sku_ids, ...page }: PageQuery & { readonly sku_ids: readonly string[] | null },
   deadlineMs: DeadlineMs,
+  waitMs?: number,
 ): Promise<CartSalesPage> {
   const condition =
-    sku_id === null
+    sku_ids === null
       ? { sql: OF_TRANSACTIONS, values: [] }
-      : { sql: `${OF_TRANSACTIONS} AND sku_id = ?`, values: [bytesOf(sku_id)] };
-  return readPage(connection, condition, page, deadlineMs);
+      : { sql: `${OF_TRANSACTIONS} AND sku_id IN (?)`, values: [sku_ids.map(bytesOf)] };
+  return readPage(connection, condition, page, deadlineMs, waitMs);
 }
 
 async function readPage(
@@ -59,11 +65,12 @@ async function readPage(
   condition: { readonly sql: string; readonly values: readonly SqlValue[] },
   { after, max }: PageQuery,
   deadlineMs: DeadlineMs,
+  waitMs?: number,
 ): Promise<CartSalesPage> {
   const sku_id = Buffer.from(after?.skuIdHex ?? '', 'hex');
   const order_detail_id = Buffer.from(after?.orderDetailIdHex ?? '', 'hex');
   const values = [sku_id, order_detail_id, sku_id, ...condition.values, max];
-  const rows = await connection.rows<Row>(PAGE(condition.sql), values, deadlineMs);
+  const rows = await connection.rows<Row>(PAGE(condition.sql), values, deadlineMs, waitMs);
   const last = rows.at(-1);
   const readable = rows.filter((row) => [row.sku_id, row.order_detail_id, row.order_id].every(isText));
   return {

@@ -1,0 +1,35 @@
+/** SKUs that are compared in one step, at most: MariaDB uses no index ranges for a list of a thousand values. */
+export const STEP_SKUS_MAX = 200;
+/** A step that takes longer is followed by a smaller one. It keeps a connection of the shard. */
+const STEP_MS = 200;
+/** A step that takes less may be followed by a larger one. */
+const SHORT_STEP_MS = 50;
+/** The shortest pause after a step, in times of the step: comparing takes at most a tenth of the time. */
+const PAUSE_PER_STEP = 9;
+/** The longest pause after a step, so that a shard with few SKUs is compared often. */
+const PAUSE_MS_MAX = 10_000;
+/** The pause while the number of SKUs is not known, because no round was completed yet. */
+const FIRST_ROUND_PAUSE_MS = 250;
+
+/** The number of SKUs of the next step, by the time that the last one took. @param skus of the last step's limit */
+export function nextStepSkus(skus: number, elapsedMs: number): number {
+  if (elapsedMs > STEP_MS) return Math.max(1, Math.floor(skus / 2));
+  return elapsedMs < SHORT_STEP_MS ? Math.min(STEP_SKUS_MAX, skus * 2) : skus;
+}
+
+/**
+ * The pause after a step, in milliseconds: as long as the round allows, and long enough to keep the load low.
+ *
+ * @param skus compared in the step
+ * @param shardSkus of the whole shard; null: not known
+ * @param roundMs the time for a round
+ */
+export function pauseAfterStep(
+  { skus, elapsedMs }: { readonly skus: number; readonly elapsedMs: number },
+  shardSkus: number | null,
+  roundMs: number,
+): number {
+  const share = shardSkus === 0 ? 1 : Math.min(1, skus / (shardSkus ?? 1));
+  const dueMs = shardSkus === null ? FIRST_ROUND_PAUSE_MS : roundMs * share - elapsedMs;
+  return Math.max(Math.min(dueMs, PAUSE_MS_MAX), elapsedMs * PAUSE_PER_STEP);
+}
