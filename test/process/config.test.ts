@@ -150,7 +150,7 @@ describe('configuration', () => {
           engine: 'batching',
           batchLinesMax: 1_536,
           reconciliationRoundMs: 480_000,
-      requestMs: 3_000,
+          requestMs: 3_000,
           statementMs: 1_000,
           drainMs: 5_000,
           leaveMs: 0,

@@ -1,6 +1,6 @@
 import type { DifferenceKind } from './reconciliation.ts';
 
-/** What each kind of difference means, for the log. `docs/operating/reconcile.md` has the action for each. */
+/** The meaning of each kind of difference, for the log. `docs/operating/reconcile.md` has the action for each. */
 export const EXPLANATIONS: Readonly<Record<DifferenceKind, string>> = {
   leaved_amount: 'the stock row has another number of units left than its journal adds up to',
   held_amount: 'the stock row has another number of units held than its pending flows',

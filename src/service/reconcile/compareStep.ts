@@ -15,7 +15,7 @@ export interface Compared {
   readonly count: number;
   /** Differences that two reads, a second apart, show. */
   readonly differences: readonly StockDifference[];
-  /** What could not be read, for operators; null: everything was read. */
+  /** The first row or shard that could not be read, with its reason, for operators; null: everything was read. */
   readonly unread: string | null;
   /** How long it waited between two reads, in milliseconds. */
   readonly pausedMs: number;

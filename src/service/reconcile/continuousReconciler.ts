@@ -18,7 +18,7 @@ const IDLE_MS = 5_000;
 /** The position is stored at most this often: a process that takes over repeats what was compared since then. */
 const STORE_EVERY_MS = 5_000;
 
-/** One step: what was compared, and how long it took. */
+/** The size of one step and its time. */
 export interface StepReport {
   readonly skus: number;
   readonly seconds: number;
@@ -49,7 +49,7 @@ export interface ContinuousReconcilerPorts {
   readonly walks: ReconciliationWalks;
 }
 
-/** What this process keeps of a shard that it reconciles. */
+/** The state of a shard that this process reconciles. */
 interface OwnedWalk {
   walk: ReconciliationWalk;
   storedMs: number;
