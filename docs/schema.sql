@@ -830,6 +830,7 @@ CREATE TABLE `reconciliation_walk` (
   `round_skus` bigint unsigned NOT NULL DEFAULT '0',
   `last_round_skus` bigint unsigned DEFAULT NULL,
   `last_round_at` datetime(6) DEFAULT NULL,
+  `open_differences` mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci,
   PRIMARY KEY (`only_row`),
   CONSTRAINT `reconciliation_walk_chk_1` CHECK ((`only_row` = 1))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;

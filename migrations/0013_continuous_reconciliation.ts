@@ -8,7 +8,8 @@ export const oldestGateway = 11;
 
 /**
  * The position of the continuous reconciliation of this shard, and the right of one process to continue it. The ids
- * are those of the last SKU and the last order record that were compared; null: a round begins.
+ * are those of the last SKU and the last order record that were compared; null: a round begins. The differences that
+ * were there are JSON.
  */
 const WALK = `
 CREATE TABLE IF NOT EXISTS reconciliation_walk (
@@ -20,6 +21,7 @@ CREATE TABLE IF NOT EXISTS reconciliation_walk (
   round_skus BIGINT UNSIGNED NOT NULL DEFAULT 0,
   last_round_skus BIGINT UNSIGNED NULL,
   last_round_at DATETIME(6) NULL,
+  open_differences MEDIUMTEXT CHARACTER SET utf8mb4 NULL,
   PRIMARY KEY (only_row),
   CHECK (only_row = 1)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4`;

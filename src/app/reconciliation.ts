@@ -11,8 +11,10 @@ import type { Shard } from '../mysql/shard.ts';
 import { ContinuousReconciler } from '../service/reconcile/continuousReconciler.ts';
 import type { Routing } from '../service/routing/routing.ts';
 
-/** The longest wait for the sums of some SKUs. One SKU with millions of flows takes seconds. */
-const SUM_MS = 30_000;
+/** The longest wait for the sums of some SKUs, which keep a connection of the traffic. One SKU may have many flows. */
+const SUM_MS = 5_000;
+/** The least time between two reads of the open differences of a shard. */
+const RECHECK_MS = 10_000;
 
 export interface ContinuousReconciliationOptions {
   readonly config: Pick<Config, 'shards' | 'reconciliationRoundMs'>;
@@ -45,6 +47,7 @@ export function createContinuousReconciliation({
     {
       shardCount: shards.length,
       token: randomBytes(16).toString('hex'),
+      recheckMs: RECHECK_MS,
       roundMs: config.reconciliationRoundMs,
       onStep: (shard, step) => series.step(nameOf(shard), step),
       onRound: (shard, endedMs) => series.round(nameOf(shard), endedMs),

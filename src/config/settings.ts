@@ -160,8 +160,8 @@ const reconciliation = {
     maximum: 86_400,
     default: 480,
     description:
-      'The time in which the continuous reconciliation compares every SKU once. It takes at most a tenth of a ' +
-      'connection of each shard, so a round of large shards can take longer. `0` turns it off.',
+      'The time in which the continuous reconciliation compares every SKU once. Its load is bounded, so a round of ' +
+      'large shards can take longer. `0` turns it off.',
   }),
 };
 

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { OpenDifferences } from '../../src/core/books/openDifferences.ts';
 import type { StockDifference } from '../../src/core/books/reconciliation.ts';
-import { nextStepSkus, pauseAfterStep, STEP_SKUS_MAX } from '../../src/core/books/walkPace.ts';
+import { nextStepSkus, pauseAfterRecords, pauseAfterStep, STEP_SKUS_MAX } from '../../src/core/books/walkPace.ts';
 import type { Auditor } from '../../src/core/ports/auditor.ts';
+import type { ReconciliationWalks } from '../../src/core/ports/reconciliationWalks.ts';
 import { ShardAuditor } from '../../src/mysql/books/auditor.ts';
 import { ReconciliationWalkStore } from '../../src/mysql/books/reconciliationWalkStore.ts';
 import type { Shard } from '../../src/mysql/shard.ts';
@@ -26,6 +27,7 @@ interface Reports {
   skus: number;
   rounds: number;
   isOther: boolean;
+  open: number;
 }
 
 describe('steps of the continuous reconciliation', () => {
@@ -45,29 +47,36 @@ describe('steps of the continuous reconciliation', () => {
     await own.drop();
   });
 
-  function reconciler(name: string, around: (auditor: Auditor) => Auditor = (auditor) => auditor) {
-    const reports: Reports = { found: [], gone: [], unread: [], skus: 0, rounds: 0, isOther: false };
+  function reconciler(
+    name: string,
+    around: (auditor: Auditor) => Auditor = (auditor) => auditor,
+    aroundWalks: (walks: ReconciliationWalks) => ReconciliationWalks = (walks) => walks,
+  ) {
+    const reports: Reports = { found: [], gone: [], unread: [], skus: 0, rounds: 0, isOther: false, open: 0 };
     const reader = new ShardReader(shards, () => undefined);
     const continuous = new ContinuousReconciler(
       {
         routing: new Routing(new SlotMap(1), reader, 1),
         auditor: around(new ShardAuditor(shards)),
-        walks: new ReconciliationWalkStore(shards),
+        walks: aroundWalks(new ReconciliationWalkStore(shards)),
       },
       {
-        ...{ shardCount: 1, token: Buffer.from(name.padEnd(16)).toString('hex'), roundMs: ROUND_MS },
+        ...{ shardCount: 1, token: Buffer.from(name.padEnd(16)).toString('hex'), roundMs: ROUND_MS, recheckMs: 0 },
         onStep: (_, { skus }) => (reports.skus += skus),
         onRound: () => (reports.rounds += 1),
         onFound: (difference) => reports.found.push(difference),
         onGone: (difference) => reports.gone.push(difference),
-        onCounts: (_, counts) => (reports.isOther = counts === null),
+        onCounts(_, counts) {
+          reports.isOther = counts === null;
+          reports.open = [...(counts?.values() ?? [])].reduce((sum, count) => sum + count, 0);
+        },
         onUnread: (_, reason, sku_ids) => reports.unread.push({ reason, sku_ids }),
         onFault: (error) => {
           throw error;
         },
       },
     );
-    return { reports, step: () => continuous.step(0), stop: () => continuous.stop() };
+    return { reports, step: () => continuous.stepSkus(0), stop: () => continuous.stop() };
   }
   const untilRounds = async ({ reports, step }: ReturnType<typeof reconciler>, rounds: number): Promise<void> => {
     for (let steps = 0; reports.rounds < rounds && steps < 40; steps += 1) await step();
@@ -140,6 +149,33 @@ describe('steps of the continuous reconciliation', () => {
     for (let steps = 0; steps < 3; steps += 1) await one.step();
     expect(one.reports.unread).not.to.have.length(0);
     expect([one.reports.found.length, one.reports.gone.length, one.reports.rounds]).to.deep.equal([1, 0, 1]);
+    isReadable = true;
+    await plant(3, -1);
+    await one.step();
+    expect(one.reports.gone).to.have.length(1);
+  });
+
+  it('keep a difference while their position cannot be stored', async () => {
+    const one = reconciler('one', undefined, (walks) => ({
+      take: (...given) => walks.take(...given),
+      store: () => Promise.resolve({ is: 'not_stored' }),
+      release: (...given) => walks.release(...given),
+    }));
+    await plant(3, 1);
+    for (let steps = 0; steps < 8; steps += 1) await one.step();
+    expect([one.reports.found.length, one.reports.open, one.reports.isOther]).to.deep.equal([1, 1, false]);
+    expect(one.reports.skus).to.be.above(SKUS);
+  });
+
+  it('pass open differences on to the next process, which finds them gone', async () => {
+    const [first, second] = [reconciler('first'), reconciler('second')];
+    await plant(3, 1);
+    await untilRounds(first, 1);
+    expect(first.reports.found).to.have.length(1);
+    await first.stop();
+    await plant(3, -1);
+    await second.step();
+    expect([second.reports.found, second.reports.gone]).to.deep.equal([[], first.reports.found]);
   });
 
   it('wait for a shard whose schema has no position yet', async () => {
@@ -163,9 +199,19 @@ describe('the pace of the continuous reconciliation', () => {
     expect(pauseAfterStep(step(200, 10), null, 480_000)).to.equal(250);
   });
 
+  it('pauses shorter than a lease lasts, also after a long step', () => {
+    expect(pauseAfterStep({ skus: 1, elapsedMs: 40_000 }, 100, 480_000)).to.equal(20_000);
+  });
+
+  it('reads order records page by page, and begins again after a while', () => {
+    expect([pauseAfterRecords(20, false), pauseAfterRecords(20, true)]).to.deep.equal([3_000, 10_000]);
+    expect(pauseAfterRecords(1_000, false)).to.equal(9_000);
+  });
+
   it('makes a step smaller when it took long, and larger when it was short', () => {
-    expect([nextStepSkus(100, 201), nextStepSkus(1, 9_999), nextStepSkus(100, 100)]).to.deep.equal([50, 1, 100]);
-    expect([nextStepSkus(50, 49), nextStepSkus(150, 10)]).to.deep.equal([100, STEP_SKUS_MAX]);
+    expect([nextStepSkus(100, 401), nextStepSkus(30, 9_999), nextStepSkus(1, 9_999)]).to.deep.equal([50, 20, 1]);
+    expect([nextStepSkus(100, 300), nextStepSkus(20, 199)]).to.deep.equal([100, 30]);
+    expect([nextStepSkus(1, 10), nextStepSkus(150, 10)]).to.deep.equal([2, STEP_SKUS_MAX]);
   });
 });
 
@@ -175,27 +221,25 @@ describe('differences that are there', () => {
     ...{ flow_count: 0, order_detail_ids: [], cart: null },
     ...more,
   });
-  const WHOLE = { afterHex: null, lastHex: null };
 
-  it('are found once, and are gone only when their range was compared completely without them', () => {
-    const open = new OpenDifferences(({ sku_id }) => sku_id);
-    const [a, c] = [difference('aa'), difference('cc')];
-    expect(open.replace(WHOLE, [a, c], true)).to.deep.equal({ found: [a, c], gone: [] });
-    expect(open.replace(WHOLE, [a, c], true)).to.deep.equal({ found: [], gone: [] });
-    expect(open.replace({ afterHex: 'aa', lastHex: 'bb' }, [], true)).to.deep.equal({ found: [], gone: [] });
-    expect(open.replace({ afterHex: null, lastHex: 'aa' }, [], false)).to.deep.equal({ found: [], gone: [] });
+  it('are found once, and are gone when they were read again without them', () => {
+    const open = new OpenDifferences();
+    const [a, b] = [difference('a'), difference('b')];
+    expect(open.add([a, b])).to.deep.equal([a, b]);
+    expect(open.add([a, b])).to.deep.equal([]);
     expect([...open.counts()]).to.deep.equal([['leaved_amount', 2]]);
-    expect(open.replace({ afterHex: null, lastHex: 'aa' }, [], true)).to.deep.equal({ found: [], gone: [a] });
-    expect(open.replace({ afterHex: 'bb', lastHex: null }, [], true)).to.deep.equal({ found: [], gone: [c] });
-    expect([...open.counts()]).to.deep.equal([]);
+    expect(open.replace([a], [a])).to.deep.equal([]);
+    expect(open.replace([b], [])).to.deep.equal([b]);
+    expect([...open.counts()]).to.deep.equal([['leaved_amount', 1]]);
+    expect(open.add([b])).to.deep.equal([b]);
   });
 
-  it('show their latest numbers', () => {
-    const open = new OpenDifferences(({ sku_id }) => sku_id);
-    open.replace(WHOLE, [difference('aa')], true);
-    const changed = difference('aa', { actual: 3n });
-    expect(open.replace(WHOLE, [changed], true).found).to.deep.equal([]);
-    expect(open.replace(WHOLE, [], true).gone).to.deep.equal([changed]);
+  it('show their latest numbers, and are read again in turn', () => {
+    const open = new OpenDifferences();
+    open.add([difference('a'), difference('b')]);
+    const changed = difference('a', { actual: 3n });
+    open.replace(open.oldest(1), [changed]);
+    expect(open.oldest(2)).to.deep.equal([difference('b'), changed]);
   });
 });
 
@@ -207,6 +251,7 @@ function around(auditor: Auditor, slow: string, isReadable = (): boolean => true
         ? Promise.reject(new Error('it takes too long'))
         : auditor.audit(shard, sku_ids, deadlineMs),
     readSkuIds: (...given) => auditor.readSkuIds(...given),
+    readJournalSkuIds: (...given) => auditor.readJournalSkuIds(...given),
     readDecidedCarts: (...given) => auditor.readDecidedCarts(...given),
     readOrderRecords: (...given) => auditor.readOrderRecords(...given),
     readDecisions: (...given) => auditor.readDecisions(...given),

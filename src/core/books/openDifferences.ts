@@ -1,55 +1,44 @@
 import { differenceKey } from './reconciliation.ts';
 import type { DifferenceKind, StockDifference } from './reconciliation.ts';
 
-/** A range of keys that was compared, in hexadecimal digits: above `afterHex`, and up to `lastHex`. */
-export interface ComparedRange {
-  /** Null: from the first key. */
-  readonly afterHex: string | null;
-  /** Null: to the last key. */
-  readonly lastHex: string | null;
-}
-
-/** What changed when a range was compared again. */
-export interface DifferenceChanges {
-  readonly found: readonly StockDifference[];
-  readonly gone: readonly StockDifference[];
-}
-
-/**
- * The differences that one walk over the rows of a shard has found and that were still there when their rows were last
- * compared.
- */
+/** The differences of a shard that were found and were still there when they were last read. */
 export class OpenDifferences {
   readonly #open = new Map<string, StockDifference>();
-  readonly #keyHexOf: (difference: StockDifference) => string;
 
-  /** @param keyHexOf the key by which the walk finds a difference, in hexadecimal digits */
-  constructor(keyHexOf: (difference: StockDifference) => string) {
-    this.#keyHexOf = keyHexOf;
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
+  /** Adds differences. @returns those that were not known */
+  add(differences: readonly StockDifference[]): readonly StockDifference[] {
+    const found = differences.filter((difference) => !this.#open.has(differenceKey(difference)));
+    for (const difference of differences) this.#open.set(differenceKey(difference), difference);
+    return found;
+  }
+
+  /** Some of the differences, those that were added or read longest ago first. */
+  oldest(max: number): readonly StockDifference[] {
+    return [...this.#open.values()].slice(0, max);
   }
 
   /**
-   * Replaces what is known of a range by what its last comparison found.
+   * Replaces differences by what reading them again showed.
    *
-   * @param isComplete false: not all rows were read, so what was not found again is kept
+   * @param read that were read again
+   * @param present those that are still there, with their present numbers
+   * @returns those that are gone
    */
-  replace(
-    { afterHex, lastHex }: ComparedRange,
-    differences: readonly StockDifference[],
-    isComplete: boolean,
-  ): DifferenceChanges {
-    const present = new Map(differences.map((difference) => [differenceKey(difference), difference]));
-    const found = [...present].flatMap(([key, difference]) => (this.#open.has(key) ? [] : [difference]));
+  replace(read: readonly StockDifference[], present: readonly StockDifference[]): readonly StockDifference[] {
+    const left = new Map(present.map((difference) => [differenceKey(difference), difference]));
     const gone: StockDifference[] = [];
-    for (const [key, difference] of this.#open) {
-      const keyHex = this.#keyHexOf(difference);
-      const isCompared = keyHex > (afterHex ?? '') && (lastHex === null || keyHex <= lastHex);
-      if (!isComplete || !isCompared || present.has(key)) continue;
+    for (const difference of read) {
+      const key = differenceKey(difference);
       this.#open.delete(key);
-      gone.push(difference);
+      const now = left.get(key);
+      if (now === undefined) gone.push(difference);
+      else this.#open.set(key, now);
     }
-    for (const [key, difference] of present) this.#open.set(key, difference);
-    return { found, gone };
+    return gone;
   }
 
   /** The number of each kind that there is. */

@@ -28,11 +28,24 @@ export interface Auditor {
   audit(shard: ShardIndex, sku_ids: readonly string[] | null, deadlineMs: DeadlineMs): Promise<ShardAudit>;
 
   /**
-   * Reads a page of the ids of all SKUs that have a stock row, a flow or an adjustment on the shard.
+   * Reads a page of the ids of all SKUs that have a stock row on the shard.
    *
    * @param afterHex `next` of the previous page; null: start with the first SKU
    */
   readSkuIds(shard: ShardIndex, afterHex: string | null, max: number, deadlineMs: DeadlineMs): Promise<SkuIdPage>;
+
+  /**
+   * Reads a page of the ids of all SKUs that have a row in another table than that of the stock. It may read all rows
+   * of the SKUs in the range.
+   *
+   * @param range.lastHex the last id that is wanted; null: all
+   */
+  readJournalSkuIds(
+    shard: ShardIndex,
+    range: { readonly afterHex: string | null; readonly lastHex: string | null },
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<SkuIdPage>;
 
   /**
    * Reads a page of the records of decided carts, in the order of their keys.

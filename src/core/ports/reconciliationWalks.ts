@@ -1,3 +1,4 @@
+import type { StockDifference } from '../books/reconciliation.ts';
 import type { DeadlineMs, ShardIndex } from '../types.ts';
 
 /** How far the continuous reconciliation of a shard has come. */
@@ -12,6 +13,19 @@ export interface ReconciliationWalk {
   readonly lastRoundSkus: number | null;
   /** End of the last complete round in milliseconds since 1970, by the clock of the shard; null: there was none. */
   readonly lastRoundMs: number | null;
+  /** Differences that were there when they were last read. */
+  readonly open: readonly StockDifference[];
+}
+
+/** The position was stored, and the right was renewed. */
+export interface WalkStored {
+  readonly is: 'stored';
+  readonly lastRoundMs: number | null;
+}
+
+/** The position was not stored. */
+export interface WalkNotStored {
+  readonly is: 'lost' | 'not_stored';
 }
 
 /**
@@ -31,7 +45,7 @@ export interface ReconciliationWalks {
    * Stores the position and renews the right.
    *
    * @param isRoundEnd the round has just ended: its end becomes `lastRoundMs`
-   * @returns null: the right was lost, and nothing was stored
+   * @returns `lost`: another process has the right, and nothing was stored. `not_stored`: it may not be stored.
    */
   store(
     shard: ShardIndex,
@@ -39,7 +53,7 @@ export interface ReconciliationWalks {
     walk: ReconciliationWalk,
     isRoundEnd: boolean,
     deadlineMs: DeadlineMs,
-  ): Promise<ReconciliationWalk | null>;
+  ): Promise<WalkStored | WalkNotStored>;
 
   /** Gives the right back. If that fails, it ends by itself. */
   release(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<void>;

@@ -128,7 +128,8 @@ export class BatchQueue {
   takeExpired(latestMs: DeadlineMs): QueuedOperation[] {
     if (this.#earliestMs >= latestMs) return [];
     const expired = this.#remove(({ deadlineMs }) => deadlineMs < latestMs);
-    this.#earliestMs = Math.min(...this.#lists.flat().map(({ deadlineMs }) => deadlineMs));
+    const left = this.#lists.flat();
+    this.#earliestMs = left.reduce((earliestMs, { deadlineMs }) => Math.min(earliestMs, deadlineMs), Infinity);
     return expired;
   }
 

@@ -16,6 +16,9 @@ import { errorText } from '../../core/text/errorText.ts';
 
 const PASSED = 'SELECT SYSDATE(6) > CAST(CAST(? AS CHAR) AS DATETIME(6)) AS passed';
 
+/** Operations over several shards that are read together, at most. */
+const JOINT_GROUP_MAX = 8;
+
 /**
  * Finds the outcomes of a batch whose answer did not arrive, and resolves its operations: those of the same shards
  * together, from the rows of all these shards. Once the shard's clock has passed
@@ -28,18 +31,29 @@ export async function resolveInDoubtBatch(
   batch: readonly QueuedOperation[],
   unanswered: BatchUnanswered,
 ): Promise<void> {
-  const groups = new Map<string, { readonly shards: readonly Shard[]; readonly some: InDoubt[] }>();
+  const groups = new Map<string, Group>();
+  const full: Group[] = [];
   for (const [index, queued] of batch.entries()) {
     const shards = queued.parts.map(({ shard }) => shard);
     const key = shards
       .map(({ schema }) => schema)
       .sort()
       .join('\0');
-    const group = groups.get(key) ?? { shards, some: [] };
+    const known = groups.get(key);
+    // One locked row delays a whole group, so those over several shards are small.
+    const isFull = known !== undefined && shards.length > 1 && known.some.length >= JOINT_GROUP_MAX;
+    const group = known === undefined || isFull ? { shards, some: [] } : known;
+    if (isFull) full.push(known);
     group.some.push({ queued, intended: unanswered.intended[index] ?? { is: 'deferred' } });
     groups.set(key, group);
   }
-  await Promise.all([...groups.values()].map(({ shards, some }) => resolveAll(shards, some, unanswered)));
+  await Promise.all([...full, ...groups.values()].map(({ shards, some }) => resolveAll(shards, some, unanswered)));
+}
+
+/** Operations of the same shards, which are read together. */
+interface Group {
+  readonly shards: readonly Shard[];
+  readonly some: InDoubt[];
 }
 
 interface InDoubt {

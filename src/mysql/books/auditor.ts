@@ -23,7 +23,7 @@ import { findHoldGaps, findReturnGaps } from '../sql/books/findGaps.ts';
 import type { Gap } from '../sql/books/findGaps.ts';
 import { findOverdueHolds } from '../sql/books/findOverdueHolds.ts';
 import { readUnbalanced } from '../sql/books/readBalances.ts';
-import { readSkuIds } from '../sql/books/readSkuIds.ts';
+import { readJournalSkuIds, readSkuIds } from '../sql/books/readSkuIds.ts';
 import { findRecentCarts, readDecidedCarts, readCommitDecisions } from '../sql/carts/readDecidedCarts.ts';
 import type { CartPageQuery } from '../sql/carts/readDecidedCarts.ts';
 import { readTransactionSales } from '../sql/carts/readCartSales.ts';
@@ -57,6 +57,17 @@ export class ShardAuditor implements Auditor {
 
   readSkuIds(shard: ShardIndex, afterHex: string | null, max: number, deadlineMs: DeadlineMs): Promise<SkuIdPage> {
     return this.#lend(shard, deadlineMs, (connection) => readSkuIds(connection, afterHex, max, deadlineMs));
+  }
+
+  readJournalSkuIds(
+    shard: ShardIndex,
+    range: Parameters<Auditor['readJournalSkuIds']>[1],
+    max: number,
+    deadlineMs: DeadlineMs,
+  ): Promise<SkuIdPage> {
+    return this.#lend(shard, deadlineMs, (connection) =>
+      readJournalSkuIds(connection, range, max, deadlineMs, this.#waitMs),
+    );
   }
 
   readDecidedCarts(shard: ShardIndex, query: CartPageQuery, deadlineMs: DeadlineMs): Promise<CartPage> {

@@ -1,5 +1,10 @@
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
-import type { ReconciliationWalk, ReconciliationWalks } from '../../core/ports/reconciliationWalks.ts';
+import type {
+  ReconciliationWalk,
+  ReconciliationWalks,
+  WalkNotStored,
+  WalkStored,
+} from '../../core/ports/reconciliationWalks.ts';
 import { CommitUnanswered, hadNoEffect } from '../connection/failures.ts';
 import { transact } from '../connection/transaction.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -24,16 +29,18 @@ export class ReconciliationWalkStore implements ReconciliationWalks {
     );
   }
 
-  store(
+  async store(
     shard: ShardIndex,
     token: string,
     walk: ReconciliationWalk,
     isRoundEnd: boolean,
     deadlineMs: DeadlineMs,
-  ): Promise<ReconciliationWalk | null> {
-    return this.#change(shard, deadlineMs, async (transaction) =>
-      (await storeWalk(transaction, token, walk, isRoundEnd)) ? readWalk(transaction) : null,
-    );
+  ): Promise<WalkStored | WalkNotStored> {
+    const stored = await this.#change<WalkStored | WalkNotStored>(shard, deadlineMs, async (transaction) => {
+      if (!(await storeWalk(transaction, token, walk, isRoundEnd))) return { is: 'lost' };
+      return { is: 'stored', lastRoundMs: (await readWalk(transaction))?.lastRoundMs ?? null };
+    });
+    return stored ?? { is: 'not_stored' };
   }
 
   async release(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<void> {

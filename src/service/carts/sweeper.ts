@@ -22,7 +22,7 @@ export interface SweeperOptions {
 const ROUND_MS = 3_000;
 const CARTS_AT_ONCE = 16;
 /** Aborted records that are deleted in one round, on one shard. */
-const ABORTED_MAX = 1_000;
+const ABORTED_MAX = 500;
 
 /**
  * Finishes or undoes unfinished carts. Every gateway has a sweeper, and any number may work at once: a cart is decided

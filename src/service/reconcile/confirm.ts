@@ -1,6 +1,7 @@
+import { chunksOf } from '../../core/async/chunksOf.ts';
 import { pause } from '../../core/async/pause.ts';
 import { foundTwice } from '../../core/books/reconciliation.ts';
-import type { StockDifference } from '../../core/books/reconciliation.ts';
+import type { DifferenceKind, StockDifference } from '../../core/books/reconciliation.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
 import { auditCartsAgain } from './auditCarts.ts';
@@ -9,12 +10,14 @@ import { SHARDS_AT_A_TIME } from './cartAuditPorts.ts';
 import type { CartAuditPorts } from './cartAuditPorts.ts';
 
 /** The pause between the two reads. Operations that were under way at the first read have ended at the second. */
-export const CONFIRM_PAUSE_MS = 1_000;
-/** With more suspected SKUs than this, the second read audits the whole shard. */
-const SKUS_AGAIN_MAX = 500;
+const CONFIRM_PAUSE_MS = 1_000;
+/** SKUs that are audited again in one snapshot. */
+const SKUS_AT_A_TIME = 200;
+/** Found by comparing records with flows, so the sums of the SKU are not read for them. */
+const OF_RECORDS: ReadonlySet<DifferenceKind> = new Set(['cart_line', 'aborted_line']);
 
 /**
- * Audits the suspected SKUs again after a pause.
+ * Reads suspected differences again after a pause.
  *
  * @param ports a collector of read failures for this read alone: a shard that cannot be read again confirms nothing
  * @returns the differences of both reads
@@ -25,32 +28,43 @@ export async function confirm(
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
   await pause(CONFIRM_PAUSE_MS);
+  return readAgain(ports, suspicions, deadlineMs);
+}
+
+/** Reads differences again. @returns those that are still there, with their present numbers */
+export async function readAgain(
+  ports: CartAuditPorts,
+  differences: readonly StockDifference[],
+  deadlineMs: DeadlineMs,
+): Promise<StockDifference[]> {
   await ports.routing.refresh();
-  const suspects = [...new Set(suspicions.map(({ shard }) => shard))];
-  const second = await mapWithLimit(suspects, SHARDS_AT_A_TIME, (shard) =>
-    readAgain(
+  const shards = [...new Set(differences.map(({ shard }) => shard))];
+  const second = await mapWithLimit(shards, SHARDS_AT_A_TIME, (shard) =>
+    readShardAgain(
       ports,
       shard,
-      suspicions.filter((suspicion) => suspicion.shard === shard),
+      differences.filter((difference) => difference.shard === shard),
       deadlineMs,
     ),
   );
-  return foundTwice(suspicions, second.flat());
+  return foundTwice(differences, second.flat());
 }
 
-async function readAgain(
+async function readShardAgain(
   ports: CartAuditPorts,
   shard: ShardIndex,
-  suspicions: readonly StockDifference[],
+  differences: readonly StockDifference[],
   deadlineMs: DeadlineMs,
 ): Promise<StockDifference[]> {
   const { auditor, readFailures } = ports;
-  const sku_ids = [...new Set(suspicions.map(({ sku_id }) => sku_id))];
-  const audit = await readFailures.tryRead(shard, () =>
-    auditor.audit(shard, sku_ids.length > SKUS_AGAIN_MAX ? null : sku_ids, deadlineMs),
-  );
-  if (audit === null) return [];
-  const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
-  const sold = await readFailures.tryRead(shard, () => auditCartsAgain(ports, suspicions, deadlineMs));
-  return [...audit.differences, ...(held ?? []), ...(sold ?? [])];
+  const ofStock = differences.filter(({ kind }) => !OF_RECORDS.has(kind));
+  const found: StockDifference[] = [];
+  for (const sku_ids of chunksOf([...new Set(ofStock.map(({ sku_id }) => sku_id))], SKUS_AT_A_TIME)) {
+    const audit = await readFailures.tryRead(shard, () => auditor.audit(shard, sku_ids, deadlineMs));
+    if (audit === null) return found;
+    const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));
+    found.push(...audit.differences, ...(held ?? []));
+  }
+  const sold = await readFailures.tryRead(shard, () => auditCartsAgain(ports, differences, deadlineMs));
+  return [...found, ...(sold ?? [])];
 }

@@ -1,14 +1,18 @@
-import { pause } from '../../core/async/pause.ts';
 import { OpenDifferences } from '../../core/books/openDifferences.ts';
 import type { DifferenceKind, StockDifference } from '../../core/books/reconciliation.ts';
-import { nextStepSkus, pauseAfterStep, STEP_SKUS_MAX } from '../../core/books/walkPace.ts';
+import { nextStepSkus, pauseAfterRecords, pauseAfterStep, STEP_SKUS_MAX } from '../../core/books/walkPace.ts';
 import type { Auditor } from '../../core/ports/auditor.ts';
 import type { ReconciliationWalk, ReconciliationWalks } from '../../core/ports/reconciliationWalks.ts';
 import type { ShardIndex } from '../../core/types.ts';
 import type { Routing } from '../routing/routing.ts';
+import { DueTasks } from '../tasks/dueTasks.ts';
 import { compareRecords, compareSkus } from './compareStep.ts';
 import type { Compared, NotCompared } from './compareStep.ts';
+import { readAgain } from './confirm.ts';
+import { ReadFailures } from './readFailures.ts';
 
+/** Steps at once: each keeps a connection of its shard, and the records of its orders may be on any shard. */
+const WIDTH = 2;
 /** The longest time for one step, both reads of a suspected difference included. */
 const STEP_DEADLINE_MS = 40_000;
 /** The longest time for a write of the position. */
@@ -17,8 +21,14 @@ const STORE_MS = 2_000;
 const IDLE_MS = 5_000;
 /** The position is stored at most this often: a process that takes over repeats what was compared since then. */
 const STORE_EVERY_MS = 5_000;
+/** Without a stored position for this long, another process may have taken the shard. Below the time of the lease. */
+const OWNED_MS = 100_000;
+/** Open differences that are read again at a time. */
+const RECHECKED_MAX = 200;
+/** An id of a transaction begins with its time in this many hexadecimal digits. */
+const TIME_DIGITS = 12;
 
-/** The size of one step and its time. */
+/** The size of one step over SKUs and its time. */
 export interface StepReport {
   readonly skus: number;
   readonly seconds: number;
@@ -28,6 +38,8 @@ export interface ContinuousReconcilerOptions {
   readonly shardCount: number;
   /** Names this process in the leases: 32 random hexadecimal digits. */
   readonly token: string;
+  /** The least time between two reads of the open differences. */
+  readonly recheckMs: number;
   /** The time in which each SKU is to be compared once. */
   readonly roundMs: number;
   readonly onStep: (shard: ShardIndex, step: StepReport) => void;
@@ -53,11 +65,14 @@ export interface ContinuousReconcilerPorts {
 interface OwnedWalk {
   walk: ReconciliationWalk;
   storedMs: number;
+  /** A round has ended, and that was not stored yet. */
+  isRoundEnd: boolean;
   /** SKUs in the next step, at most. */
   skusMax: number;
-  /** Differences that the walk over the SKUs and the one over the order records have found. */
-  readonly bySku: OpenDifferences;
-  readonly byRecord: OpenDifferences;
+  /** Newer records belong to the next round, which would never begin otherwise. In hexadecimal digits. */
+  recordsUntilHex: string;
+  readonly open: OpenDifferences;
+  recheckedMs: number;
 }
 
 /**
@@ -68,143 +83,152 @@ interface OwnedWalk {
 export class ContinuousReconciler {
   readonly #ports: ContinuousReconcilerPorts;
   readonly #options: ContinuousReconcilerOptions;
-  readonly #token: string;
   readonly #owned = new Map<ShardIndex, OwnedWalk>();
-  /** One for each shard: ends its pause. */
-  readonly #stops: AbortController[] = [];
-  #loops: Promise<unknown> = Promise.resolve();
+  readonly #tasks = new DueTasks(WIDTH);
 
   constructor(ports: ContinuousReconcilerPorts, options: ContinuousReconcilerOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#token = options.token;
   }
 
   start(): void {
-    const shards = Array.from({ length: this.#options.shardCount }, (_, shard): ShardIndex => shard);
-    this.#loops = Promise.all(shards.map((shard) => this.#reconcileUntilStopped(shard)));
+    const { shardCount, onFault } = this.#options;
+    const orIdle = (work: () => Promise<number>) => (): Promise<number> =>
+      work().catch((error: unknown) => {
+        onFault(error);
+        return IDLE_MS;
+      });
+    const tasks = Array.from({ length: shardCount }, (_, shard: ShardIndex) => [
+      orIdle(() => this.stepSkus(shard)),
+      orIdle(() => this.stepRecords(shard)),
+    ]);
+    this.#tasks.start(tasks.flat(), IDLE_MS);
   }
 
   /** Ends after the steps that are under way, and leaves the shards to other processes. */
   async stop(): Promise<void> {
-    for (const stop of this.#stops) stop.abort();
-    await this.#loops;
+    await this.#tasks.stop();
     const owned = [...this.#owned];
     this.#owned.clear();
-    await Promise.all(owned.map(([shard, { walk }]) => this.#release(shard, walk).catch(this.#options.onFault)));
+    await Promise.all(owned.map(([shard, each]) => this.#release(shard, each).catch(this.#options.onFault)));
   }
 
-  async #release(shard: ShardIndex, walk: ReconciliationWalk): Promise<void> {
+  async #release(shard: ShardIndex, owned: OwnedWalk): Promise<void> {
     const deadlineMs = performance.now() + STORE_MS;
-    await this.#ports.walks.store(shard, this.#token, walk, false, deadlineMs);
-    await this.#ports.walks.release(shard, this.#token, deadlineMs);
+    await this.#ports.walks.store(shard, this.#options.token, positionOf(owned), owned.isRoundEnd, deadlineMs);
+    await this.#ports.walks.release(shard, this.#options.token, deadlineMs);
   }
 
-  async #reconcileUntilStopped(shard: ShardIndex): Promise<void> {
-    const stop = new AbortController();
-    this.#stops.push(stop);
-    const { signal } = stop;
-    // Shards of one server are not compared all at the same moment.
-    let pauseMs = Math.random() * IDLE_MS;
-    while (!signal.aborted) {
-      await pause(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
-      if (signal.aborted) return;
-      pauseMs = await this.step(shard).catch((error: unknown) => {
-        this.#options.onFault(error);
-        return IDLE_MS;
-      });
-    }
-  }
-
-  /** Compares the next SKUs and order records of a shard. @returns the pause until the next step, in milliseconds */
-  async step(shard: ShardIndex): Promise<number> {
+  /** Compares the next SKUs of a shard. @returns the pause until the next step, in milliseconds */
+  async stepSkus(shard: ShardIndex): Promise<number> {
     const owned = await this.#ownedWalk(shard);
-    if (owned === null) {
-      this.#options.onCounts(shard, null);
-      return IDLE_MS;
+    if (owned === null) return IDLE_MS;
+    await this.#recheck(shard, owned);
+    const { walk, skusMax } = owned;
+    const query = { afterHex: walk.afterSkuHex, max: skusMax };
+    const compared = await compareSkus(this.#ports, shard, query, performance.now() + STEP_DEADLINE_MS);
+    this.#report(shard, owned, compared);
+    const { elapsedMs, next } = compared;
+    const isCompared = compared.is === 'compared';
+    if (isCompared) owned.skusMax = nextStepSkus(skusMax, elapsedMs);
+    // A smaller step may end in time. A SKU that alone takes too long is left out.
+    else owned.skusMax = Math.max(1, Math.floor(skusMax / 4));
+    const isLeftOut = !isCompared && compared.sku_ids.length === 1 && skusMax === 1;
+    const count = isCompared ? compared.count : 0;
+    if (isCompared || isLeftOut) {
+      this.#options.onStep(shard, { skus: count, seconds: elapsedMs / 1_000 });
+      const roundSkus = walk.roundSkus + count;
+      const rounds = next === null ? { roundSkus: 0, lastRoundSkus: roundSkus } : { roundSkus };
+      owned.walk = { ...owned.walk, afterSkuHex: next, ...rounds };
+      if (next === null) owned.isRoundEnd = true;
     }
-    const { walk } = owned;
-    const beganMs = performance.now();
-    const deadlineMs = beganMs + STEP_DEADLINE_MS;
-    const records = await compareRecords(this.#ports, shard, walk.afterRecordHex, deadlineMs);
-    this.#take(shard, owned.byRecord, records);
-    const query = { afterHex: walk.afterSkuHex, max: owned.skusMax };
-    const skus = await compareSkus(this.#ports, shard, query, deadlineMs);
-    this.#take(shard, owned.bySku, skus);
-    const pausedMs = [records, skus].reduce((sum, one) => sum + (one.is === 'compared' ? one.pausedMs : 0), 0);
-    const elapsedMs = performance.now() - beganMs - pausedMs;
-    this.#options.onCounts(shard, added(owned.bySku.counts(), owned.byRecord.counts()));
-    const afterRecordHex = records.is === 'compared' ? records.range.lastHex : walk.afterRecordHex;
-    if (skus.is === 'unread' && (skus.sku_ids.length !== 1 || owned.skusMax > 1)) {
-      // A smaller step may end in time.
-      owned.skusMax = Math.max(1, Math.floor(owned.skusMax / 4));
-      await this.#advance(shard, owned, { ...walk, afterRecordHex }, false);
-      return IDLE_MS;
-    }
-    const [count, lastHex] = skus.is === 'compared' ? [skus.count, skus.range.lastHex] : [0, hexOf(skus.sku_ids)];
-    owned.skusMax = nextStepSkus(owned.skusMax, elapsedMs);
-    this.#options.onStep(shard, { skus: count, seconds: elapsedMs / 1_000 });
-    const isRoundEnd = lastHex === null;
-    const roundSkus = walk.roundSkus + count;
-    const next = isRoundEnd ? { roundSkus: 0, lastRoundSkus: roundSkus } : { roundSkus };
-    await this.#advance(shard, owned, { ...walk, afterSkuHex: lastHex, afterRecordHex, ...next }, isRoundEnd);
-    return pauseAfterStep({ skus: count, elapsedMs }, walk.lastRoundSkus, this.#options.roundMs);
+    await this.#store(shard, owned);
+    const pauseMs = pauseAfterStep({ skus: count, elapsedMs }, walk.lastRoundSkus, this.#options.roundMs);
+    return isCompared ? pauseMs : Math.max(IDLE_MS, pauseMs);
+  }
+
+  /** Compares the next order records of a shard. @returns the pause until the next step, in milliseconds */
+  async stepRecords(shard: ShardIndex): Promise<number> {
+    const owned = this.#owned.get(shard);
+    if (owned === undefined) return IDLE_MS;
+    const { afterRecordHex } = owned.walk;
+    if (afterRecordHex === null) owned.recordsUntilHex = timeHex();
+    const compared = await compareRecords(this.#ports, shard, afterRecordHex, performance.now() + STEP_DEADLINE_MS);
+    this.#report(shard, owned, compared);
+    const { elapsedMs, next } = compared;
+    if (compared.is === 'unread') return Math.max(IDLE_MS, pauseAfterRecords(elapsedMs, false));
+    const isLast = next === null || next > owned.recordsUntilHex;
+    owned.walk = { ...owned.walk, afterRecordHex: isLast ? null : next };
+    return pauseAfterRecords(elapsedMs, isLast);
   }
 
   /** @returns null: another process reconciles the shard */
   async #ownedWalk(shard: ShardIndex): Promise<OwnedWalk | null> {
     const known = this.#owned.get(shard);
-    if (known !== undefined) return known;
-    const walk = await this.#ports.walks.take(shard, this.#token, performance.now() + STORE_MS);
-    if (walk === null) return null;
-    const owned: OwnedWalk = {
-      ...{ walk, storedMs: performance.now(), skusMax: STEP_SKUS_MAX / 2 },
-      bySku: new OpenDifferences(({ sku_id }) => hexOf([sku_id])),
-      byRecord: new OpenDifferences(({ cart }) => cart?.transaction?.transaction_id ?? ''),
+    if (known !== undefined && performance.now() < known.storedMs + OWNED_MS) return known;
+    const beganMs = performance.now();
+    const walk = await this.#ports.walks.take(shard, this.#options.token, beganMs + STORE_MS);
+    if (walk === null) {
+      this.#forget(shard);
+      return null;
+    }
+    const owned = known ?? {
+      ...{ walk, isRoundEnd: false, skusMax: STEP_SKUS_MAX / 2 },
+      ...{ recordsUntilHex: timeHex(), open: new OpenDifferences(), recheckedMs: beganMs },
+      storedMs: beganMs,
     };
+    owned.open.add(walk.open);
+    owned.storedMs = beganMs;
     this.#owned.set(shard, owned);
     if (walk.lastRoundMs !== null) this.#options.onRound(shard, walk.lastRoundMs);
     return owned;
   }
 
-  /** Reports what a comparison has changed. */
-  #take(shard: ShardIndex, open: OpenDifferences, compared: Compared | NotCompared): void {
-    if (compared.is === 'unread') {
-      this.#options.onUnread(shard, compared.reason, compared.sku_ids);
-      return;
-    }
-    const { range, differences, unread } = compared;
-    if (unread !== null) this.#options.onUnread(shard, unread, []);
-    const { found, gone } = open.replace(range, differences, unread === null);
-    found.forEach(this.#options.onFound);
-    gone.forEach(this.#options.onGone);
+  #forget(shard: ShardIndex): void {
+    this.#owned.delete(shard);
+    this.#options.onCounts(shard, null);
   }
 
-  /** Keeps the position, and stores it when the last time was long ago. */
-  async #advance(shard: ShardIndex, owned: OwnedWalk, walk: ReconciliationWalk, isRoundEnd: boolean): Promise<void> {
-    owned.walk = walk;
-    if (!isRoundEnd && performance.now() < owned.storedMs + STORE_EVERY_MS) return;
-    const deadlineMs = performance.now() + STORE_MS;
-    const stored = await this.#ports.walks.store(shard, this.#token, walk, isRoundEnd, deadlineMs);
-    if (stored === null) {
-      this.#owned.delete(shard);
-      return;
-    }
-    owned.walk = stored;
-    owned.storedMs = performance.now();
+  /** Reports what a comparison has found. */
+  #report(shard: ShardIndex, { open }: OwnedWalk, compared: Compared | NotCompared): void {
+    if (compared.is === 'unread') return this.#options.onUnread(shard, compared.reason, compared.sku_ids);
+    if (compared.unread !== null) this.#options.onUnread(shard, compared.unread, []);
+    open.add(compared.differences).forEach(this.#options.onFound);
+    this.#options.onCounts(shard, open.counts());
+  }
+
+  /** Reads open differences again, and reports those that are gone. */
+  async #recheck(shard: ShardIndex, owned: OwnedWalk): Promise<void> {
+    if (owned.open.isEmpty || performance.now() < owned.recheckedMs + this.#options.recheckMs) return;
+    const ports = { ...this.#ports, readFailures: new ReadFailures() };
+    const some = owned.open.oldest(RECHECKED_MAX);
+    const present = await readAgain(ports, some, performance.now() + STEP_DEADLINE_MS);
+    owned.recheckedMs = performance.now();
+    // A difference that could not be read is not gone.
+    if (ports.readFailures.areAny) return;
+    owned.open.replace(some, present).forEach(this.#options.onGone);
+    this.#options.onCounts(shard, owned.open.counts());
+  }
+
+  /** Stores the position when the last time was long ago, or when a round has ended. */
+  async #store(shard: ShardIndex, owned: OwnedWalk): Promise<void> {
+    const nowMs = performance.now();
+    if (!owned.isRoundEnd && nowMs < owned.storedMs + STORE_EVERY_MS) return;
+    const { isRoundEnd } = owned;
+    const walk = positionOf(owned);
+    const stored = await this.#ports.walks.store(shard, this.#options.token, walk, isRoundEnd, nowMs + STORE_MS);
+    if (stored.is === 'lost') return this.#forget(shard);
+    if (stored.is !== 'stored') return;
+    owned.storedMs = nowMs;
+    owned.isRoundEnd = false;
     if (isRoundEnd && stored.lastRoundMs !== null) this.#options.onRound(shard, stored.lastRoundMs);
   }
 }
 
-function added(
-  some: ReadonlyMap<DifferenceKind, number>,
-  others: ReadonlyMap<DifferenceKind, number>,
-): ReadonlyMap<DifferenceKind, number> {
-  const sums = new Map(some);
-  for (const [kind, count] of others) sums.set(kind, (sums.get(kind) ?? 0) + count);
-  return sums;
+function positionOf({ walk, open }: OwnedWalk): ReconciliationWalk {
+  return { ...walk, open: open.oldest(Infinity) };
 }
 
-function hexOf([sku_id = '']: readonly string[]): string {
-  return Buffer.from(sku_id, 'utf8').toString('hex');
+function timeHex(): string {
+  return Date.now().toString(16).padStart(TIME_DIGITS, '0');
 }

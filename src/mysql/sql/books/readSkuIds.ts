@@ -1,32 +1,57 @@
 import type { SkuIdPage } from '../../../core/ports/auditor.ts';
 import type { DeadlineMs } from '../../../core/types.ts';
-import type { Connection } from '../../connection/connection.ts';
+import type { Connection, SqlValue } from '../../connection/connection.ts';
 import { isText, quotedBytes, textOf } from '../text/bytes.ts';
 
-/** Each server skips from one SKU to the next in the primary key, so a SKU with many rows costs as much as any. */
-const IDS = (table: string): string =>
-  `(SELECT DISTINCT sku_id FROM ${table} FORCE INDEX (PRIMARY) WHERE sku_id > ? ORDER BY sku_id LIMIT ?)`;
-const PAGE = `
-SELECT sku_id FROM (${['stock', 'flow', 'adjustment'].map(IDS).join(' UNION ')}) AS known ORDER BY sku_id LIMIT ?`;
+/** The tables beside that of the stock whose keys begin with the SKU. */
+const JOURNALS = ['flow', 'flow_return', 'adjustment', 'transfer', 'cart_hold'];
 
-/**
- * A page of the ids of all SKUs that have a stock row, a flow or an adjustment, in the order of their bytes.
- *
- * @param afterHex the last id of the previous page; null: start with the first
- */
+const IDS = (table: string, end: string): string =>
+  `SELECT DISTINCT sku_id FROM ${table} FORCE INDEX (PRIMARY) WHERE sku_id > ?${end} ORDER BY sku_id LIMIT ?`;
+
+/** A page of the ids of all SKUs with a stock row, in the order of their bytes. @param afterHex null: the first page */
 export async function readSkuIds(
   connection: Connection,
   afterHex: string | null,
   max: number,
   deadlineMs: DeadlineMs,
 ): Promise<SkuIdPage> {
-  const after = Buffer.from(afterHex ?? '', 'hex');
-  const values = [after, max, after, max, after, max, max];
-  const ids = (await connection.rows<{ sku_id: Buffer }>(PAGE, values, deadlineMs)).map(({ sku_id }) => sku_id);
+  return pageOf(await idsOf(connection, IDS('stock', ''), [bytesOfHex(afterHex), max], deadlineMs), max);
+}
+
+/**
+ * A page of the ids of all SKUs with a row in another table, in the order of their bytes.
+ *
+ * @param range.lastHex the last id that is wanted; null: all
+ * @param waitMs the longest wait for the answer; if absent, as for any statement
+ */
+export async function readJournalSkuIds(
+  connection: Connection,
+  { afterHex, lastHex }: { readonly afterHex: string | null; readonly lastHex: string | null },
+  max: number,
+  deadlineMs: DeadlineMs,
+  waitMs?: number,
+): Promise<SkuIdPage> {
+  const end = lastHex === null ? { sql: '', values: [] } : { sql: ' AND sku_id <= ?', values: [bytesOfHex(lastHex)] };
+  const sql = JOURNALS.map((table) => `(${IDS(table, end.sql)})`).join(' UNION ');
+  const values = JOURNALS.flatMap((): SqlValue[] => [bytesOfHex(afterHex), ...end.values, max]);
+  const page = `SELECT sku_id FROM (${sql}) AS known ORDER BY sku_id LIMIT ?`;
+  return pageOf(await idsOf(connection, page, [...values, max], deadlineMs, waitMs), max);
+}
+
+async function idsOf(connection: Connection, ...query: Parameters<Connection['rows']>): Promise<Buffer[]> {
+  return (await connection.rows<{ sku_id: Buffer }>(...query)).map(({ sku_id }) => sku_id);
+}
+
+function pageOf(ids: readonly Buffer[], max: number): SkuIdPage {
   const last = ids.at(-1);
   return {
     sku_ids: ids.filter(isText).map(textOf),
     unreadable: ids.filter((id) => !isText(id)).map((id) => `the id of SKU ${quotedBytes(id)} is not text`),
     next: last === undefined || ids.length < max ? null : last.toString('hex'),
   };
+}
+
+function bytesOfHex(hex: string | null): Buffer {
+  return Buffer.from(hex ?? '', 'hex');
 }

@@ -1,8 +1,10 @@
 import type { ReconciliationWalk } from '../../../core/ports/reconciliationWalks.ts';
+import { bytesOf } from '../text/bytes.ts';
+import { differencesOfText, textOfDifferences } from './differencesText.ts';
 import type { Transaction } from '../../connection/transaction.ts';
 
-/** The longest step is far shorter. */
-export const LEASE_SECONDS = 60;
+/** The longest step and the longest pause together are shorter. */
+export const LEASE_SECONDS = 120;
 
 /** A lease that ends later than a new one would was taken before the clock was set back. */
 const TAKE = `
@@ -11,12 +13,13 @@ UPDATE reconciliation_walk SET lease_token = ?, lease_until = SYSDATE(6) + INTER
                          OR lease_until > SYSDATE(6) + INTERVAL ${LEASE_SECONDS} SECOND)`;
 const READ = `
 SELECT LOWER(HEX(after_sku)) AS afterSkuHex, LOWER(HEX(after_record)) AS afterRecordHex, round_skus, last_round_skus,
-       CAST(UNIX_TIMESTAMP(last_round_at) * 1000 AS SIGNED) AS lastRoundMs
+       CAST(UNIX_TIMESTAMP(last_round_at) * 1000 AS SIGNED) AS lastRoundMs, open_differences
   FROM reconciliation_walk WHERE only_row = 1`;
 const STORE = `
 UPDATE reconciliation_walk
    SET lease_until = SYSDATE(6) + INTERVAL ${LEASE_SECONDS} SECOND, after_sku = ?, after_record = ?, round_skus = ?,
-       last_round_skus = ?, last_round_at = IF(?, SYSDATE(6), last_round_at)
+       last_round_skus = ?, last_round_at = IF(?, SYSDATE(6), last_round_at),
+       open_differences = ?
  WHERE only_row = 1 AND lease_token = ?`;
 const RELEASE = 'UPDATE reconciliation_walk SET lease_until = NULL WHERE only_row = 1 AND lease_token = ?';
 
@@ -24,6 +27,7 @@ interface Row extends Pick<ReconciliationWalk, 'afterSkuHex' | 'afterRecordHex'>
   readonly round_skus: number | string;
   readonly last_round_skus: number | string | null;
   readonly lastRoundMs: number | string | null;
+  readonly open_differences: string | null;
 }
 
 /** Takes the lease of this shard for a process, or renews it. @returns false: another process has it */
@@ -36,12 +40,13 @@ export async function takeWalk(transaction: Transaction, token: string): Promise
 export async function readWalk(transaction: Transaction): Promise<ReconciliationWalk | null> {
   const [row] = await transaction.rows<Row>(READ, []);
   if (row === undefined) return null;
-  const { round_skus, last_round_skus, lastRoundMs, ...positions } = row;
+  const { round_skus, last_round_skus, lastRoundMs, open_differences, ...positions } = row;
   return {
     ...positions,
     roundSkus: Number(round_skus),
     lastRoundSkus: last_round_skus === null ? null : Number(last_round_skus),
     lastRoundMs: lastRoundMs === null ? null : Number(lastRoundMs),
+    open: differencesOfText(open_differences),
   };
 }
 
@@ -49,11 +54,13 @@ export async function readWalk(transaction: Transaction): Promise<Reconciliation
 export async function storeWalk(
   transaction: Transaction,
   token: string,
-  { afterSkuHex, afterRecordHex, roundSkus, lastRoundSkus }: ReconciliationWalk,
+  { afterSkuHex, afterRecordHex, roundSkus, lastRoundSkus, open }: ReconciliationWalk,
   isRoundEnd: boolean,
 ): Promise<boolean> {
   const values = [bytesOrNull(afterSkuHex), bytesOrNull(afterRecordHex), roundSkus, lastRoundSkus, Number(isRoundEnd)];
-  return (await transaction.run(STORE, [...values, Buffer.from(token, 'hex')])) === 1;
+  const text = textOfDifferences(open);
+  const openText = text === null ? null : bytesOf(text);
+  return (await transaction.run(STORE, [...values, openText, Buffer.from(token, 'hex')])) === 1;
 }
 
 /** Ends the lease of a process. */
