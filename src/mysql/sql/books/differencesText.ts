@@ -20,12 +20,8 @@ export function differencesOfText(text: string | null): readonly StockDifference
     const stored = JSON.parse(text ?? '[]') as readonly (Omit<StockDifference, 'expected' | 'actual'> &
       Record<'expected' | 'actual', string>)[];
     return stored
-      .filter(({ kind, sku_id, shard }) => DIFFERENCE_KINDS.includes(kind) && `${sku_id}${shard}` !== '')
-      .map(({ expected, actual, ...difference }) => ({
-        ...difference,
-        expected: BigInt(expected),
-        actual: BigInt(actual),
-      }));
+      .filter(({ kind }) => DIFFERENCE_KINDS.includes(kind))
+      .map(({ expected, actual, ...rest }) => ({ ...rest, expected: BigInt(expected), actual: BigInt(actual) }));
   } catch {
     return [];
   }
