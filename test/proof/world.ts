@@ -24,6 +24,8 @@ export interface ProofWorld {
   readonly servers: readonly DatabaseServer[];
   readonly proxies: readonly WireProxy[];
   readonly gateways: readonly GatewaySlot[];
+  /** Other tests use the shards too, and may have left differences in them. */
+  readonly isShared: boolean;
   /** Whether gateways refuse early, so that new units of an empty row are sold only after a while. */
   readonly hasTiers: boolean;
   /** Null where no tier needs one. */
@@ -41,6 +43,13 @@ export interface ProofWorld {
 
 const CLIENTS_MAX = 200;
 
+/** Settings of a world beside its engines. */
+interface WorldOptions {
+  readonly tiers?: string;
+  readonly redis?: RedisProcess | null;
+  readonly isShared?: boolean;
+}
+
 /**
  * Puts proxies in front of a stack's servers and starts gateways behind them. The caller stops the stack itself.
  *
@@ -51,7 +60,7 @@ export async function startProofWorld(
   stack: Stack,
   gatewayCount: number,
   engines: readonly EngineName[] = [],
-  { tiers = '', redis = null }: { readonly tiers?: string; readonly redis?: RedisProcess | null } = {},
+  { tiers = '', redis = null, isShared = false }: WorldOptions = {},
 ): Promise<ProofWorld> {
   const { servers } = stack.cluster;
   const proxies = await Promise.all(servers.map((server) => startWireProxy(server)));
@@ -87,6 +96,7 @@ export async function startProofWorld(
     servers,
     proxies,
     gateways,
+    isShared,
     hasTiers: tiers !== '',
     redis,
     replicas: stack.cluster.servers.flatMap((server) => server.replicas),

@@ -20,7 +20,9 @@ const RECORDS_PAUSE_MS = 3_000;
 
 /** The number of SKUs of the next step, by the time that the last one took. @param skus of the last step's limit */
 export function nextStepSkus(skus: number, elapsedMs: number): number {
-  if (elapsedMs > LONG_STEP_MS) return Math.min(skus, Math.max(STEP_SKUS_MIN, Math.floor(skus / 2)));
+  // After a fault a step may have one SKU. It grows in any case: otherwise a shard with slow reads would keep it.
+  if (skus < STEP_SKUS_MIN) return Math.min(STEP_SKUS_MIN, skus * 2);
+  if (elapsedMs > LONG_STEP_MS) return Math.max(STEP_SKUS_MIN, Math.floor(skus / 2));
   return elapsedMs < STEP_MS ? Math.min(STEP_SKUS_MAX, Math.ceil(skus * GROWTH)) : skus;
 }
 

@@ -17,13 +17,19 @@ export interface ReconciliationWalk {
   readonly open: readonly StockDifference[];
 }
 
+/** The process has the right. */
+export interface WalkTaken {
+  readonly is: 'taken';
+  readonly walk: ReconciliationWalk;
+}
+
 /** The position was stored, and the right was renewed. */
 export interface WalkStored {
   readonly is: 'stored';
   readonly lastRoundMs: number | null;
 }
 
-/** The position was not stored. */
+/** Nothing was stored. */
 export interface WalkNotStored {
   readonly is: 'lost' | 'not_stored';
 }
@@ -37,9 +43,9 @@ export interface ReconciliationWalks {
    * Takes or renews the right.
    *
    * @param token names the process
-   * @returns null: another process has it, or the shard cannot be written, or its schema is too old
+   * @returns `lost`: another process has it. `not_stored`: the shard cannot be written now, or its schema is too old.
    */
-  take(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<ReconciliationWalk | null>;
+  take(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<WalkTaken | WalkNotStored>;
 
   /**
    * Stores the position and renews the right.

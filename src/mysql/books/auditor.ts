@@ -78,7 +78,7 @@ export class ShardAuditor implements Auditor {
 
   readOrderRecords(shard: ShardIndex, query: RecordPageQuery, deadlineMs: DeadlineMs): Promise<CartPage<string>> {
     return this.#lend(shard, deadlineMs, (connection) =>
-      readOrderRecords(connection, shard, this.#shards.length, query, deadlineMs),
+      readOrderRecords(connection, shard, this.#shards.length, query, deadlineMs, this.#waitMs),
     );
   }
 

@@ -4,6 +4,7 @@ import type {
   ReconciliationWalks,
   WalkNotStored,
   WalkStored,
+  WalkTaken,
 } from '../../core/ports/reconciliationWalks.ts';
 import { CommitUnanswered, hadNoEffect } from '../connection/failures.ts';
 import { transact } from '../connection/transaction.ts';
@@ -23,10 +24,13 @@ export class ReconciliationWalkStore implements ReconciliationWalks {
     this.#shards = shards;
   }
 
-  take(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<ReconciliationWalk | null> {
-    return this.#change(shard, deadlineMs, async (transaction) =>
-      (await takeWalk(transaction, token)) ? readWalk(transaction) : null,
-    );
+  async take(shard: ShardIndex, token: string, deadlineMs: DeadlineMs): Promise<WalkTaken | WalkNotStored> {
+    const taken = await this.#change<WalkTaken | WalkNotStored>(shard, deadlineMs, async (transaction) => {
+      if (!(await takeWalk(transaction, token))) return { is: 'lost' };
+      const walk = await readWalk(transaction);
+      return walk === null ? null : { is: 'taken', walk };
+    });
+    return taken ?? { is: 'not_stored' };
   }
 
   async store(

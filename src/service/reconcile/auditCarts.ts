@@ -111,7 +111,8 @@ export async function auditCartsAgain(
       const read = await ports.readFailures.readUnlessFailed(shard, () =>
         ports.auditor.readDecisions(shard, some, deadlineMs),
       );
-      const records = new Map((read ?? []).map((record) => [cartText(record), record.state]));
+      if (read === null) continue;
+      const records = new Map(read.map((record) => [cartText(record), record.state]));
       // Judged by the present state of the record.
       found.push(
         ...(await judgeCarts(

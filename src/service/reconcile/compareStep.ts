@@ -31,6 +31,9 @@ export interface NotCompared {
   readonly elapsedMs: number;
 }
 
+/** The least time for reading suspicions again, pause included. */
+const CONFIRM_MS = 10_000;
+
 type ReadPorts = Omit<CartAuditPorts, 'readFailures'>;
 
 /** Compares the next SKUs of a shard. @param afterHex the last SKU before them; null: the first ones */
@@ -100,7 +103,9 @@ async function confirmed(
 ): Promise<Compared> {
   const elapsedMs = performance.now() - beganMs;
   const second = { ...first, readFailures: new ReadFailures() };
-  const differences = suspicions.length === 0 ? [] : await confirm(second, suspicions, deadlineMs);
+  // The first read may have taken all of its time, for example to find the records of many sales.
+  const untilMs = Math.max(deadlineMs, performance.now() + CONFIRM_MS);
+  const differences = suspicions.length === 0 ? [] : await confirm(second, suspicions, untilMs);
   const unread = first.readFailures.firstReason() ?? second.readFailures.firstReason();
   return { is: 'compared', ...page, differences, unread, elapsedMs };
 }

@@ -23,8 +23,8 @@ const IDLE_MS = 5_000;
 const STORE_EVERY_MS = 5_000;
 /** Without a stored position for this long, another process may have taken the shard. Below the time of the lease. */
 const OWNED_MS = 100_000;
-/** Open differences that are read again at a time. */
-const RECHECKED_MAX = 200;
+/** The pause after differences were read again, in times of that read. */
+const REST_PER_RECHECK = 9;
 /** An id of a transaction begins with its time in this many hexadecimal digits. */
 const TIME_DIGITS = 12;
 
@@ -132,7 +132,7 @@ export class ContinuousReconciler {
     const isCompared = compared.is === 'compared';
     if (isCompared) owned.skusMax = nextStepSkus(skusMax, elapsedMs);
     // A smaller step may end in time. A SKU that alone takes too long is left out.
-    else owned.skusMax = Math.max(1, Math.floor(skusMax / 4));
+    else if (compared.sku_ids.length > 0) owned.skusMax = Math.max(1, Math.floor(skusMax / 4));
     const isLeftOut = !isCompared && compared.sku_ids.length === 1 && skusMax === 1;
     const count = isCompared ? compared.count : 0;
     if (isCompared || isLeftOut) {
@@ -143,7 +143,9 @@ export class ContinuousReconciler {
       if (next === null) owned.isRoundEnd = true;
     }
     await this.#store(shard, owned);
-    const pauseMs = pauseAfterStep({ skus: count, elapsedMs }, walk.lastRoundSkus, this.#options.roundMs);
+    // A shard with more SKUs than in the last round is walked like one whose number of SKUs is not known.
+    const shardSkus = walk.roundSkus > (walk.lastRoundSkus ?? 0) ? null : walk.lastRoundSkus;
+    const pauseMs = pauseAfterStep({ skus: count, elapsedMs }, shardSkus, this.#options.roundMs);
     return isCompared ? pauseMs : Math.max(IDLE_MS, pauseMs);
   }
 
@@ -154,6 +156,8 @@ export class ContinuousReconciler {
     const { afterRecordHex } = owned.walk;
     if (afterRecordHex === null) owned.recordsUntilHex = timeHex();
     const compared = await compareRecords(this.#ports, shard, afterRecordHex, performance.now() + STEP_DEADLINE_MS);
+    // The shard was left to another process meanwhile.
+    if (this.#owned.get(shard) !== owned) return IDLE_MS;
     this.#report(shard, owned, compared);
     const { elapsedMs, next } = compared;
     if (compared.is === 'unread') return Math.max(IDLE_MS, pauseAfterRecords(elapsedMs, false));
@@ -162,16 +166,16 @@ export class ContinuousReconciler {
     return pauseAfterRecords(elapsedMs, isLast);
   }
 
-  /** @returns null: another process reconciles the shard */
+  /** @returns null: another process reconciles the shard, or it cannot be written now */
   async #ownedWalk(shard: ShardIndex): Promise<OwnedWalk | null> {
     const known = this.#owned.get(shard);
     if (known !== undefined && performance.now() < known.storedMs + OWNED_MS) return known;
     const beganMs = performance.now();
-    const walk = await this.#ports.walks.take(shard, this.#options.token, beganMs + STORE_MS);
-    if (walk === null) {
-      this.#forget(shard);
-      return null;
-    }
+    const taken = await this.#ports.walks.take(shard, this.#options.token, beganMs + STORE_MS);
+    // A shard that cannot be written now keeps its differences, and its alert.
+    if (taken.is === 'lost') this.#forget(shard);
+    if (taken.is !== 'taken') return null;
+    const { walk } = taken;
     const owned = known ?? {
       ...{ walk, isRoundEnd: false, skusMax: STEP_SKUS_MAX / 2 },
       ...{ recordsUntilHex: timeHex(), open: new OpenDifferences(), recheckedMs: beganMs },
@@ -180,6 +184,7 @@ export class ContinuousReconciler {
     owned.open.add(walk.open);
     owned.storedMs = beganMs;
     this.#owned.set(shard, owned);
+    this.#options.onCounts(shard, owned.open.counts());
     if (walk.lastRoundMs !== null) this.#options.onRound(shard, walk.lastRoundMs);
     return owned;
   }
@@ -201,12 +206,14 @@ export class ContinuousReconciler {
   async #recheck(shard: ShardIndex, owned: OwnedWalk): Promise<void> {
     if (owned.open.isEmpty || performance.now() < owned.recheckedMs + this.#options.recheckMs) return;
     const ports = { ...this.#ports, readFailures: new ReadFailures() };
-    const some = owned.open.oldest(RECHECKED_MAX);
-    const present = await readAgain(ports, some, performance.now() + STEP_DEADLINE_MS);
-    owned.recheckedMs = performance.now();
-    // A difference that could not be read is not gone.
-    if (ports.readFailures.areAny) return;
-    owned.open.replace(some, present).forEach(this.#options.onGone);
+    const some = owned.open.oldest(owned.skusMax);
+    const beganMs = performance.now();
+    const present = await readAgain(ports, some, beganMs + STEP_DEADLINE_MS);
+    owned.recheckedMs = performance.now() + REST_PER_RECHECK * (performance.now() - beganMs);
+    const unread = ports.readFailures.firstReason();
+    // A difference that could not be read is not gone. Others are read next.
+    owned.open.replace(some, ports.readFailures.areAny ? some : present).forEach(this.#options.onGone);
+    if (unread !== null) this.#options.onUnread(shard, unread, []);
     this.#options.onCounts(shard, owned.open.counts());
   }
 

@@ -28,7 +28,7 @@ const ROUNDS: readonly { readonly kind: string; readonly seed: number }[] = ['my
 describe('proof bench', () => {
   let world: ProofWorld;
   before(async () => {
-    world = await startProofWorld(stack(), 2, ENGINE_NAMES);
+    world = await startProofWorld(stack(), 2, ENGINE_NAMES, { isShared: true });
   });
   after(() => world.stop());
 

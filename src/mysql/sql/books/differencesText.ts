@@ -1,4 +1,4 @@
-import { DIFFERENCE_KINDS } from '../../../core/books/reconciliation.ts';
+import { differenceKey, DIFFERENCE_KINDS } from '../../../core/books/reconciliation.ts';
 import type { StockDifference } from '../../../core/books/reconciliation.ts';
 
 /** Differences that are stored, at most: those that are left out are found again within a round. */
@@ -19,9 +19,12 @@ export function differencesOfText(text: string | null): readonly StockDifference
   try {
     const stored = JSON.parse(text ?? '[]') as readonly (Omit<StockDifference, 'expected' | 'actual'> &
       Record<'expected' | 'actual', string>)[];
-    return stored
+    const read = stored
       .filter(({ kind }) => DIFFERENCE_KINDS.includes(kind))
       .map(({ expected, actual, ...rest }) => ({ ...rest, expected: BigInt(expected), actual: BigInt(actual) }));
+    // Fails where a member is missing.
+    read.forEach(differenceKey);
+    return read;
   } catch {
     return [];
   }

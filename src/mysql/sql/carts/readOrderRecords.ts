@@ -40,6 +40,7 @@ export interface RecordPageQuery {
  *
  * @param coordinator the shard of the connection
  * @param shardCount shards from this number on do not exist
+ * @param waitMs the longest wait for the answer; if absent, as for any statement
  */
 export async function readOrderRecords(
   connection: Connection,
@@ -47,9 +48,10 @@ export async function readOrderRecords(
   shardCount: number,
   { after, max, naming }: RecordPageQuery,
   deadlineMs: DeadlineMs,
+  waitMs?: number,
 ): Promise<CartPage<string>> {
   const values = [Buffer.from(after ?? '', 'hex'), ...(naming === null ? [] : [nameInLines(naming)]), max];
-  const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs);
+  const rows = await connection.rows<Row>(PAGE(naming === null ? '' : NAMING), values, deadlineMs, waitMs);
   const [carts, unreadable]: [DecidedCart[], string[]] = [[], []];
   for (const row of rows) {
     const cart = cartOf(row, coordinator, shardCount);
