@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { slotOf } from '../../src/core/slots.ts';
 import { cancelOrder } from '../../src/service/orders/cancelOrder.ts';
 import { returnUnits } from '../../src/service/orders/returnUnits.ts';
-import { cartRows, endsOf, linesOf, nothingHeld } from '../support/carts/cartRows.ts';
+import { cartRows, endsOf, linesOf, nothingHeld, sweepUntilFree } from '../support/carts/cartRows.ts';
 import {
   ABANDONED_MS,
   DEAD,
@@ -83,7 +83,7 @@ describe('the record of an order over several servers', () => {
     ]);
     expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['pending', 'deducted', 'deducted']);
     await sleep(1_100);
-    await sweep();
+    await sweepUntilFree(sweep, order.sku_ids, SWEPT_MS);
     expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['deducted', 'deducted', 'deducted']);
     expect(await transactionsOf(order_id)).to.have.lengthOf(1);
   });
@@ -95,7 +95,7 @@ describe('the record of an order over several servers', () => {
     await sellAndDie(order, 'completion');
     expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['pending', 'deducted', 'deducted']);
     await sleep(1_100);
-    await sweep();
+    await sweepUntilFree(sweep, order.sku_ids, SWEPT_MS);
     expect(endsOf(await cartRows(order.sku_ids), order.lines)).to.deep.equal(['deducted', 'deducted', 'deducted']);
     expect(await stockOf(order.sku_ids)).to.deep.equal(order.sku_ids.map(() => ({ leaved: 1, held: 0 })));
     expect((await transactionsOf(order.order_id)).map(({ shard, state }) => [shard, state])).to.deep.equal([
@@ -135,8 +135,7 @@ describe('the record of an order over several servers', () => {
     const order = await openOrder([3, 12]);
     await sellAndDie(order, 'decision');
     await sleep(1_100);
-    await sweep();
-    await nothingHeld(order.sku_ids, SWEPT_MS);
+    await sweepUntilFree(sweep, order.sku_ids, SWEPT_MS);
     expect((await transactionsOf(order.order_id)).map(({ state }) => state)).to.deep.equal(['aborted']);
     await ageAborted(KEPT_SECONDS - 10);
     await sweep();

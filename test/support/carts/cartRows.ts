@@ -72,6 +72,21 @@ export async function decisionsOf(order_id: string, sku_ids: readonly string[]):
   return [...(await recordsOf(order_id)), ...ofTransactions.sort()];
 }
 
+/** Sweeps until nothing is held: one sweep takes a part of the holds of all tests, and may miss a busy shard. */
+export async function sweepUntilFree(
+  sweep: () => Promise<unknown>,
+  sku_ids: readonly string[],
+  waitMs: number,
+): Promise<void> {
+  await eventually('the sweeper has completed the holds', waitMs, async () => {
+    await sweep();
+    return nothingHeld(sku_ids, 1).then(
+      () => true,
+      () => false,
+    );
+  });
+}
+
 /** Waits until no unit of some SKUs is held, by their stock rows and by the table `cart_hold`. */
 export async function nothingHeld(sku_ids: readonly string[], waitMs: number): Promise<void> {
   await eventually('nothing is held', waitMs, async () => {
