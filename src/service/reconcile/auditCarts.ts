@@ -64,8 +64,8 @@ export async function auditCarts(
  * Compares one page of the order records of a shard with the flows of all shards.
  *
  * @param after the last transaction of the page before, in hexadecimal digits; null: the first page
- * @returns null: the shard could not be read; otherwise the number of records, the differences, and the last
- *   transaction, which is null on the last page
+ * @returns the number of records, the differences, and the last transaction. Null on the last page in place of the
+ *   transaction. Null: the shard could not be read.
  */
 export async function auditRecordPage(
   ports: CartAuditPorts,

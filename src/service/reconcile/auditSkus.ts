@@ -9,7 +9,7 @@ import type { CartAuditPorts } from './cartAuditPorts.ts';
  * any shard.
  *
  * @param only at least one SKU; null: all
- * @returns null: the shard could not be read. If another shard could not be, what depends on it is left out.
+ * @returns null: the shard could not be read. Comparisons with another shard that could not be read are left out.
  */
 export async function auditSkus(
   ports: CartAuditPorts,

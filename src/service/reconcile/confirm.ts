@@ -2,6 +2,7 @@ import { chunksOf } from '../../core/async/chunksOf.ts';
 import { pause } from '../../core/async/pause.ts';
 import { foundTwice } from '../../core/books/reconciliation.ts';
 import type { DifferenceKind, StockDifference } from '../../core/books/reconciliation.ts';
+import { STEP_SKUS_MAX } from '../../core/books/walkPace.ts';
 import type { DeadlineMs, ShardIndex } from '../../core/types.ts';
 import { mapWithLimit } from '../tasks/mapWithLimit.ts';
 import { auditCartsAgain } from './auditCarts.ts';
@@ -11,8 +12,6 @@ import type { CartAuditPorts } from './cartAuditPorts.ts';
 
 /** The pause between the two reads. Operations that were under way at the first read have ended at the second. */
 const CONFIRM_PAUSE_MS = 1_000;
-/** SKUs that are audited again in one snapshot. */
-const SKUS_AT_A_TIME = 200;
 /** Found by comparing records with flows, so the sums of the SKU are not read for them. */
 const OF_RECORDS: ReadonlySet<DifferenceKind> = new Set(['cart_line', 'aborted_line']);
 
@@ -59,7 +58,7 @@ async function readShardAgain(
   const { auditor, readFailures } = ports;
   const ofStock = differences.filter(({ kind }) => !OF_RECORDS.has(kind));
   const found: StockDifference[] = [];
-  for (const sku_ids of chunksOf([...new Set(ofStock.map(({ sku_id }) => sku_id))], SKUS_AT_A_TIME)) {
+  for (const sku_ids of chunksOf([...new Set(ofStock.map(({ sku_id }) => sku_id))], STEP_SKUS_MAX)) {
     const audit = await readFailures.tryRead(shard, () => auditor.audit(shard, sku_ids, deadlineMs));
     if (audit === null) return found;
     const held = await readFailures.tryRead(shard, () => auditHolds(ports, shard, audit.overdue, deadlineMs));

@@ -181,7 +181,8 @@ export class ContinuousReconciler {
       ...{ recordsUntilHex: timeHex(), open: new OpenDifferences(), recheckedMs: beganMs },
       storedMs: beganMs,
     };
-    owned.open.add(walk.open);
+    // The differences of this process are newer than those that it stored last.
+    if (known === undefined) owned.open.add(walk.open);
     owned.storedMs = beganMs;
     this.#owned.set(shard, owned);
     this.#options.onCounts(shard, owned.open.counts());
