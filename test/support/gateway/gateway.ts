@@ -28,8 +28,8 @@ export interface TestGateway extends Gateway {
 const DEFAULTS = { PORT: '0', ADMIN_PORT: '0', STOCKGATE_RECONCILIATION_ROUND_SECONDS: '0' };
 
 /**
- * Starts a gateway. Early refusals delay the sale of new units on their shards permanently, also for other gateways. So a
- * gateway with `STOCKGATE_PRECHECK` needs shards of its own.
+ * Starts a gateway. Early refusals delay the sale of new units on their shards permanently, also for other gateways.
+ * So a gateway with `STOCKGATE_PRECHECK` needs shards of its own.
  *
  * @param environment settings beside those of the stack
  * @param on the shards to serve; absent: the shared shards
