@@ -224,7 +224,7 @@ describe('holds under load', () => {
       ] as const) {
         const lines = quantities.map((quantity, server) => ({ sku_id, order_detail_id: idOn(server), quantity }));
         words.push(wordOf(await gateway.post('/v1/deductions', { order_id: fresh('order'), lines })));
-        await nothingHeld([sku_id], 5_000);
+        await nothingHeld([sku_id], 15_000);
       }
       expect(words).to.deep.equal([...Array<string>(3).fill('insufficient_stock'), '201', 'insufficient_stock']);
       await rowsBalance(stack(), sku_id);

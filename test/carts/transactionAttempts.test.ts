@@ -153,7 +153,7 @@ describe('an order over several servers while older gateways may run', () => {
     const { outcome } = await deductOrder(bench.parts, { order_id, lines }, performance.now() + WAIT_MS);
     expect(outcome.is).to.equal('deducted');
     expect(await transactionsOf(order_id)).to.deep.equal([]);
-    await nothingHeld(sku_ids, 5_000);
+    await nothingHeld(sku_ids, 15_000);
     expect(endsOf(await cartRows(sku_ids), lines)).to.deep.equal(['deducted', 'deducted']);
   });
 });
@@ -192,7 +192,7 @@ describe('an order over several servers that is sent again by its gateway', () =
     expect(asked).to.equal(3);
     await holder.decide('aborted');
     await holder.complete('aborted');
-    await nothingHeld(sku_ids, 5_000);
+    await nothingHeld(sku_ids, 15_000);
   });
 
   it('is completed with growing pauses while a server does not answer', async () => {

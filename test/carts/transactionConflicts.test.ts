@@ -69,7 +69,7 @@ describe('orders over several servers that compete', () => {
         const sold = await Promise.all([sell(0, first), sell(1, second)]);
         expect(sold.map(({ is }) => is).sort(), name).to.deep.equal(['deducted', 'refused']);
         expect(Math.max(...sold.map(({ ms }) => ms)), name).to.be.below(QUICK_MS);
-        await nothingHeld([...skuOf.values()], 5_000);
+        await nothingHeld([...skuOf.values()], 15_000);
       });
     }).timeout(120_000);
   }
@@ -119,7 +119,7 @@ describe('orders over several servers that compete', () => {
     ];
     for (const { lines, code, refused } of cases)
       expect(await bench.sell(name, lines)).to.deep.equal({ is: 'refused', code, lines: refused });
-    await nothingHeld([short, ample, taken, other], 5_000);
+    await nothingHeld([short, ample, taken, other], 15_000);
     expect(await transactionsOf(name)).to.deep.equal([]);
   });
 
@@ -134,7 +134,7 @@ describe('orders over several servers that compete', () => {
       const sku_ids = shards.map((shard) => skuOn(shard, name));
       for (const sku_id of sku_ids) await bench.open(sku_id, 1_000);
       await bench.sell(name, linesOf(sku_ids, name));
-      await nothingHeld(sku_ids, 5_000);
+      await nothingHeld(sku_ids, 15_000);
       const side = await sideSession(3);
       await side.beginTransaction();
       await side.query('SELECT * FROM stock WHERE sku_id = ? FOR UPDATE', [Buffer.from(sku_ids[0] ?? '')]);
@@ -169,7 +169,7 @@ describe('orders over several servers that compete', () => {
       }
       const after = linesOf(sku_ids, fresh('after'));
       expect((await bench.sell(fresh('after'), after)).is).to.equal('deducted');
-      await nothingHeld(sku_ids, 5_000);
+      await nothingHeld(sku_ids, 15_000);
       expect(endsOf(await cartRows(sku_ids), after)).to.deep.equal(after.map(() => 'deducted'));
     }).timeout(60_000);
   }

@@ -100,7 +100,7 @@ for (const protocol of PROTOCOLS) {
       expect((await desk.sell(order_id, sku_ids.slice(0, 1), 5)).status, 'the line that was not cancelled').to.equal(
         201,
       );
-      await nothingHeld(sku_ids, 5_000);
+      await nothingHeld(sku_ids, 15_000);
       expect(await desk.left(sku_ids)).to.deep.equal([4, 9]);
     });
 
@@ -171,7 +171,7 @@ for (const protocol of PROTOCOLS) {
         expect(word, words.join()).to.be.oneOf(['200', '201', 'cancelled', 'pending', 'outcome_unknown', 'overloaded']);
       await eventually('it is cancelled', 20_000, async () => (await cancel()).status === 200);
       expect(wordOf(await sell()), words.join()).to.equal('cancelled');
-      await nothingHeld(sku_ids, 5_000);
+      await nothingHeld(sku_ids, 15_000);
       expect(await desk.left(sku_ids), words.join()).to.deep.equal(sku_ids.map(() => 5));
       const states = (await desk.look(order, sku_ids)).map((state) => state.split(' ')[0]);
       expect(states).to.deep.equal(sku_ids.map(() => 'cancelled'));

@@ -76,7 +76,7 @@ const SETUPS: readonly Setup[] = [
 const OPENED = 3;
 const REQUEST_MS = 10_000;
 const STATEMENT_MS = 300;
-const FREE_MS = 10_000;
+const FREE_MS = 30_000;
 /** COMMITs of one request on the proxied shards at most. TRIES is for a machine that is too busy. */
 const COMMITS_MAX = 20;
 const TRIES = 20;
