@@ -9,7 +9,7 @@ import type { Supervised } from './cluster/supervise.ts';
 import { stopOnSignalOrParentExit } from './support/lifetime.ts';
 import { projectPath } from '../src/projectPath.ts';
 import { SUBJECTS } from './support/testFolders.ts';
-import { closingLine, failedFiles, readSummary, SUMMARY_VARIABLE } from './support/testSummary.ts';
+import { canRepeat, closingLine, failedFiles, readSummary, SUMMARY_VARIABLE } from './support/testSummary.ts';
 import type { TestSummary } from './support/testSummary.ts';
 import { wholeNumber } from '../src/commands/support/wholeNumber.ts';
 
@@ -17,6 +17,7 @@ const program = new Command('npm test --')
   .description('Runs the tests against real servers, which this command starts and stops.')
   .option('--all', 'also the tests of whole systems: server sets, whole commands, restores; takes twice as long', false)
   .option('--long', 'all tests, also in their long forms; takes much longer', false)
+
   .option('--second-run', 'run the files with failed tests again, alone; only this second result counts', false)
   .option('--grep <text>', 'only the tests whose title contains this')
   .option(
@@ -91,11 +92,13 @@ async function repeatFailed(summary: TestSummary): Promise<[number, TestSummary 
   if (second === null) return [code, null];
   for (const file of failed)
     if (second.get(file)?.failed === 0) console.error(`FLAKY: ${file} failed beside other tests and passed alone.`);
-  return [code, new Map([...summary, ...second])];
+  const all = new Map([...summary, ...second]);
+  // A file whose tests did not run again keeps its first result.
+  return [failedFiles(all).length > 0 ? code || 1 : code, all];
 }
 
 stopOnSignalOrParentExit(async () => void (await running?.stop(STOP_MS)));
 let [code, summary] = await run(files, program.args.length === 1 ? 1 : jobs);
-if (secondRun && summary !== null && failedFiles(summary).length > 0) [code, summary] = await repeatFailed(summary);
+if (secondRun && summary !== null && canRepeat(summary)) [code, summary] = await repeatFailed(summary);
 if (summary !== null) console.log(closingLine(summary));
 process.exit(code);

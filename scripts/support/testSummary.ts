@@ -26,6 +26,12 @@ export function failedFiles(summary: TestSummary): string[] {
   return [...summary].filter(([, { failed }]) => failed > 0).map(([file]) => file);
 }
 
+/** Whether there are failures, each in a file. A failure outside every file is not of a test, so it is final. */
+export function canRepeat(summary: TestSummary): boolean {
+  const failed = failedFiles(summary);
+  return failed.length > 0 && !failed.includes('');
+}
+
 /** The last line of a run, which other programs read. */
 export function closingLine(summary: TestSummary): string {
   const sum = (of: keyof FileResult): number => [...summary.values()].reduce((total, result) => total + result[of], 0);
